@@ -1,0 +1,1 @@
+"""Experience: what candidates met in their episodes, and how it is gathered."""

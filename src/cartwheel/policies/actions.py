@@ -1,0 +1,103 @@
+"""From a network's outputs to actions: what each action space wants of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.errors import UsageError
+from cartwheel.nn.flat import Array
+from cartwheel.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+
+
+@dataclass(frozen=True)
+class ActionHead:
+    """How outputs become an action, as numbers that kernels can read too.
+
+    Discrete spaces: `groups` are the numbers of choices, and each group of outputs gives the index of its largest
+    (MultiBinary: one group of two for each bit). Box: `groups` is empty, and each output is squashed to its bounds,
+    low + (high - low) * (tanh(y) + 1) / 2. Either way an action is a column of numbers `(size,)`, and `to_action`
+    makes of it what the environment expects.
+    """
+
+    space: Space
+    groups: tuple[int, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network needs."""
+        return sum(self.groups) or len(self.low)
+
+    @property
+    def size(self) -> int:
+        """How many numbers make an action."""
+        return len(self.groups) or len(self.low)
+
+    def decide(self, outputs: Array) -> NDArray[np.float32]:
+        """Greedy actions `(..., size)` for `outputs (..., o)`: the largest of each group (the first, at ties)."""
+        if not self.groups:
+            low, high = np.asarray(self.low), np.asarray(self.high)
+            squashed = low + (high - low) * (0.5 * (np.tanh(outputs.astype(np.float64)) + 1.0))
+            return squashed.astype(np.float32)
+        parts = np.split(outputs, np.cumsum(self.groups)[:-1], axis=-1)
+        return np.stack([part.argmax(axis=-1) for part in parts], axis=-1).astype(np.float32)
+
+    def sample(self, outputs: Array, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Actions drawn from the softmax of each group of `outputs (..., o)`, by the Gumbel-max rule.
+
+        UsageError for a Box: a squashed output is no distribution.
+        """
+        if not self.groups:
+            raise UsageError("this policy has no distribution to sample from: its actions are continuous; act greedily")
+        return self.decide(outputs + rng.gumbel(size=outputs.shape))
+
+    def to_action(self, column: NDArray[np.float32]) -> Any:
+        """What the environment expects for one action `(size,)`: a NumPy integer, or an array of the space's shape."""
+        match self.space:
+            case Discrete():
+                return np.int64(column[0]) + self.space.start
+            case MultiDiscrete():
+                return (column.astype(np.int64) + np.asarray(self.space.start)).reshape(self.space.shape)
+            case MultiBinary():
+                return column.astype(np.int8).reshape(self.space.shape)
+            case Box():
+                return self._box(column)
+            case _:
+                raise AssertionError(self.space)  # action_head() made sure of it
+
+    def _box(self, column: NDArray[np.float32]) -> Array:
+        """Rounding to float32 may overstep a bound by half a unit: clipped in the space's own type."""
+        space = self.space
+        assert isinstance(space, Box)
+        if np.dtype(space.dtype).kind in "iu":
+            column = np.rint(column)
+        low, high = (np.asarray(bound, space.dtype) for bound in (space.low, space.high))
+        return np.clip(column.astype(space.dtype), low, high).reshape(space.shape)
+
+
+def action_head(space: Space) -> ActionHead:
+    """The head for an action space; UsageError for one that no rule covers."""
+    match space:
+        case Discrete():
+            return ActionHead(space, (space.n,), (), ())
+        case MultiDiscrete() if space.nvec:
+            return ActionHead(space, space.nvec, (), ())
+        case MultiBinary() if math.prod(space.shape):
+            return ActionHead(space, (2,) * math.prod(space.shape), (), ())
+        case Box() if not np.isfinite([*space.low, *space.high]).all():
+            raise UsageError(
+                "an action space Box without finite bounds can't be squashed; "
+                "give the environment bounds (gymnasium.wrappers.RescaleAction does it)"
+            )
+        case Box() if space.low and space.dtype != "bool":
+            return ActionHead(space, (), space.low, space.high)
+        case _:
+            raise UsageError(
+                f"can't act in the space {space}: expected Discrete, MultiDiscrete, MultiBinary or a bounded Box"
+            )

@@ -1,0 +1,129 @@
+"""Settings are frozen dataclasses: the one source of defaults, of ranges and of help texts.
+
+The command line, the configuration file, the run folder and the reference page all derive from their fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from cartwheel.errors import UsageError, did_you_mean
+
+S = TypeVar("S")
+
+
+def option(
+    default: Any,
+    help: str,  # noqa: A002 (the word that users of argument parsers expect)
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A field of a settings class: its default, its help line and what it may be (`above` is exclusive)."""
+    limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": choices}
+    return dataclasses.field(default=default, metadata={"help": help, **limits})
+
+
+def resolve(settings_class: type[S], *layers: Mapping[str, Any]) -> S:
+    """Settings from layers of values, the first that names a field winning; unknown names and bad values are errors."""
+    hints = typing.get_type_hints(settings_class)
+    fields = {field.name: field for field in dataclasses.fields(settings_class)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            if name not in fields:
+                raise UsageError(f"unknown option {name!r}; {did_you_mean(name, fields)}")
+            values.setdefault(name, value)
+    for name, value in values.items():
+        values[name] = _checked(name, value, hints[name], fields[name].metadata)
+    return settings_class(**values)
+
+
+def as_dict(settings: Any) -> dict[str, Any]:
+    """A settings object as plain data: names to numbers, strings, booleans and lists; what is None is left out."""
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None
+    }
+
+
+def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any:
+    """`value` as the type that the field wants, within its limits, or a UsageError that says what was expected."""
+    hint, optional = _without_none(hint)
+    if value is None and optional:
+        return None
+    value = _converted(name, value, hint)
+    if limits.get("choices") is not None and value not in limits["choices"]:
+        choices = ", ".join(limits["choices"])
+        raise UsageError(
+            f"{flag(name)}: expected one of {choices}, got {value!r}; {did_you_mean(str(value), limits['choices'])}"
+        )
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and not _in_range(number, limits):
+            raise UsageError(f"{flag(name)}: expected {_range_text(limits)}, got {number}")
+    return value
+
+
+def _in_range(number: float, limits: Mapping[str, Any]) -> bool:
+    low, high, above = limits.get("minimum"), limits.get("maximum"), limits.get("above")
+    return (
+        not math.isnan(number)
+        and (low is None or number >= low)
+        and (high is None or number <= high)
+        and (above is None or number > above)
+    )
+
+
+def _range_text(limits: Mapping[str, Any]) -> str:
+    parts = []
+    if limits.get("minimum") is not None:
+        parts.append(f"at least {limits['minimum']}")
+    if limits.get("above") is not None:
+        parts.append(f"more than {limits['above']}")
+    if limits.get("maximum") is not None:
+        parts.append(f"at most {limits['maximum']}")
+    return " and ".join(parts) or "a number"
+
+
+def flag(name: str) -> str:
+    """A setting as the command line spells it."""
+    return "--" + name.replace("_", "-")
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        rest = [part for part in typing.get_args(hint) if part is not type(None)]
+        return (rest[0] if len(rest) == 1 else hint), len(rest) < len(typing.get_args(hint))
+    return hint, False
+
+
+def _converted(name: str, value: Any, hint: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        if isinstance(value, (list, tuple)):
+            return tuple(_converted(name, item, typing.get_args(hint)[0]) for item in value)
+        return (_converted(name, value, typing.get_args(hint)[0]),)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and not isinstance(value, bool):
+        if isinstance(value, int):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is str and isinstance(value, str):
+        return value
+    if origin is dict and isinstance(value, dict):
+        return value
+    if hint is Any:
+        return value
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    raise UsageError(f"{flag(name)}: expected {words.get(hint, 'a table')}, got {value!r}")

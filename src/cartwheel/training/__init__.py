@@ -1,0 +1,1 @@
+"""Training: the loop, budgets, hooks and executors."""
