@@ -17,7 +17,7 @@ from cartwheel.errors import UsageError
 
 @dataclass(frozen=True)
 class Box:
-    """Arrays of one shape; `low` and `high` are the bounds of each element, in C order (infinite where there is none)."""
+    """Arrays of one shape; `low` and `high` bound each element, in C order (infinite where nothing does)."""
 
     shape: tuple[int, ...]
     low: tuple[float, ...]
@@ -211,12 +211,7 @@ def _from_data(data: Any, depth: int) -> Space:
             raise ValueError(f"unknown kind {_brief(kind)}")
 
 
-_BOX_TYPES = tuple(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)) + (
-    "float16",
-    "float32",
-    "float64",
-    "bool",
-)
+_BOX_TYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split())
 _LARGEST = 1 << 31
 
 

@@ -1,4 +1,4 @@
-"""One vector: a network is an architecture plus one flat vector `theta` of n numbers; a population is a matrix `(P, n)`.
+"""One vector: a network is an architecture plus one flat vector `theta` of n numbers, a population a matrix `(P, n)`.
 
 `Layout` says which part of the vector is which array. `dense_forward` is the multi-layer perceptron on such a vector,
 the same for `(n,)` on `(B, d)` and for `(P, n)` on `(P, B, d)`. It is the plain twin of the compiled kernels.

@@ -1,4 +1,4 @@
-"""A policy's network as data: a specification names its kind and its numbers, and builds the network for given sizes."""
+"""A policy's network as data: a specification holds a kind and numbers, and builds the network for given sizes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def to_data(specification: MLP) -> dict[str, Any]:
 
 
 def from_data(data: Any) -> MLP:
-    """The specification that `to_data` wrote; UsageError for anything else (the data may come from a stranger's file)."""
+    """The specification that `to_data` wrote; UsageError for anything else (it may be a stranger's file)."""
     if not isinstance(data, Mapping) or data.get("kind") != "mlp":
         raise UsageError("not the specification of a policy that this version knows")
     hidden, activation = data.get("hidden"), data.get("activation")
