@@ -43,7 +43,7 @@ class ActionHead:
         """Greedy actions `(..., size)` for `outputs (..., o)`: the largest of each group (the first, at ties)."""
         if not self.groups:
             low, high = np.asarray(self.low), np.asarray(self.high)
-            squashed = low + (high - low) * (0.5 * (np.tanh(outputs.astype(np.float64)) + 1.0))
+            squashed: Array = low + (high - low) * (0.5 * (np.tanh(outputs.astype(np.float64)) + 1.0))
             return squashed.astype(np.float32)
         parts = np.split(outputs, np.cumsum(self.groups)[:-1], axis=-1)
         return np.stack([part.argmax(axis=-1) for part in parts], axis=-1).astype(np.float32)
@@ -78,7 +78,8 @@ class ActionHead:
         if np.dtype(space.dtype).kind in "iu":
             column = np.rint(column)
         low, high = (np.asarray(bound, space.dtype) for bound in (space.low, space.high))
-        return np.clip(column.astype(space.dtype), low, high).reshape(space.shape)
+        action: Array = np.clip(column.astype(space.dtype), low, high).reshape(space.shape)
+        return action
 
 
 def action_head(space: Space) -> ActionHead:
