@@ -58,10 +58,10 @@ class ActionHead:
         return self.decide(outputs + rng.gumbel(size=outputs.shape))
 
     def to_action(self, column: NDArray[np.float32]) -> Any:
-        """What the environment expects for one action `(size,)`: a NumPy integer, or an array of the space's shape."""
+        """What the environment expects for one action `(size,)`: a whole number, or an array of the space's shape."""
         match self.space:
             case Discrete():
-                return np.int64(column[0]) + self.space.start
+                return int(column[0]) + self.space.start
             case MultiDiscrete():
                 return (column.astype(np.int64) + np.asarray(self.space.start)).reshape(self.space.shape)
             case MultiBinary():
@@ -70,6 +70,13 @@ class ActionHead:
                 return self._box(column)
             case _:
                 raise AssertionError(self.space)  # action_head() made sure of it
+
+    def to_actions(self, columns: NDArray[np.float32]) -> list[Any]:
+        """What the environments expect for actions `(size, N)`, one a lane."""
+        if isinstance(self.space, Discrete):  # the common case, at a tenth of the cost
+            numbers: list[Any] = (columns[0].astype(np.int64) + self.space.start).tolist()
+            return numbers
+        return [self.to_action(column) for column in columns.T]
 
     def _box(self, column: NDArray[np.float32]) -> Array:
         """Rounding to float32 may overstep a bound by half a unit: clipped in the space's own type."""

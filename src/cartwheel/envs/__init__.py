@@ -1,0 +1,1 @@
+"""Environments: Gymnasium in, arrays out. The only folder that knows Gymnasium."""

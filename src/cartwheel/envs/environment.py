@@ -1,0 +1,203 @@
+"""An environment as it is named, made and limited: a Gymnasium id, or a user's own class or factory."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, TypeAlias
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel import spaces
+from cartwheel.envs.adapter import describe_space
+from cartwheel.errors import CartwheelError, UsageError, did_you_mean
+
+Factory: TypeAlias = Callable[..., Any]
+
+#: The limit, in steps, for an environment that has none: an episode that never ends would never be judged.
+DEFAULT_LIMIT = 10_000
+
+_EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """How to make an environment, as often as needed and in other processes, and what it is like.
+
+    `name` is the Gymnasium id, or `module:Name` of a user's class or factory, which then stands in `factory`;
+    `limit` is the time limit of an episode in steps, and `limit_is_default` says that nobody gave one;
+    `threshold` is the return from which it counts as solved, where it has one.
+    """
+
+    name: str
+    factory: Factory | None
+    arguments: Mapping[str, Any]
+    limit: int
+    limit_is_default: bool
+    threshold: float | None
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    frames_per_second: float = field(default=30.0)
+
+    @property
+    def observation_size(self) -> int:
+        """d, the length of a flat observation."""
+        return spaces.flat_size(self.observation_space)
+
+    def make(self, render_mode: str | None = None) -> Any:
+        """A new Gymnasium environment, without a time limit of Gymnasium's: whoever steps it holds to `limit`."""
+        arguments = dict(self.arguments)
+        if render_mode is not None:
+            arguments["render_mode"] = render_mode
+            if render_mode != "human":
+                os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        return _make(self.name, self.factory, arguments)
+
+
+def find_environment(
+    environment: str | Factory, arguments: Mapping[str, Any] | None = None, max_episode_steps: int | None = None
+) -> Environment:
+    """The environment for a Gymnasium id (`module:Id` too), or for a class or factory; it is made once to learn its spaces.
+
+    UsageError for an unknown id, arguments that it does not take, a missing extra, or a space that can't be handled.
+    """
+    arguments = dict(arguments or {})
+    if isinstance(environment, str):
+        name, factory, spec = environment, None, _spec(environment)
+    elif callable(environment):
+        name, factory, spec = _name_of(environment), environment, None
+    else:
+        raise UsageError(
+            f"expected a Gymnasium id, or a class or factory of environments, got an instance of "
+            f"{type(environment).__name__}; many are needed, so pass what makes them"
+        )
+    made = _make(name, factory, arguments)
+    try:
+        _check_interface(name, made)
+        spec = spec or getattr(made, "spec", None)
+        own_limit = getattr(spec, "max_episode_steps", None)
+        return Environment(
+            name=name,
+            factory=factory,
+            arguments=arguments,
+            limit=max_episode_steps or own_limit or DEFAULT_LIMIT,
+            limit_is_default=not (max_episode_steps or own_limit),
+            threshold=getattr(spec, "reward_threshold", None),
+            observation_space=describe_space(made.observation_space, "observation"),
+            action_space=describe_space(made.action_space, "action"),
+            frames_per_second=float(getattr(made, "metadata", {}).get("render_fps") or 30.0),
+        )
+    finally:
+        made.close()
+
+
+def is_plain(environment: Environment, entry_point: str | Callable[..., Any]) -> bool:
+    """Whether this is the environment that Gymnasium itself makes from `entry_point`, with no arguments."""
+    if environment.factory is not None or environment.arguments:
+        return False
+    spec = _spec(environment.name)
+    return spec.entry_point == entry_point and not spec.kwargs and not spec.additional_wrappers
+
+
+def environment_ids() -> list[str]:
+    """All Gymnasium ids that are registered."""
+    return sorted(gymnasium.registry)
+
+
+def action_from_space(space: spaces.Space, action: Any) -> NDArray[np.float32]:
+    """An environment's action as the column of numbers `(a,)` that kernels use: indices from 0, or the Box's numbers."""
+    numbers = np.atleast_1d(np.asarray(action)).ravel()
+    match space:
+        case spaces.Discrete():
+            numbers = numbers - space.start
+        case spaces.MultiDiscrete():
+            numbers = numbers - np.asarray(space.start)
+    return numbers.astype(np.float32)
+
+
+def _make(name: str, factory: Factory | None, arguments: Mapping[str, Any]) -> Any:
+    try:
+        if factory is not None:
+            return factory(**arguments)
+        spec = copy.deepcopy(_spec(name))
+        # The limit is ours to hold, and the other two cost a tenth of a CartPole step each.
+        spec.max_episode_steps, spec.order_enforce, spec.disable_env_checker = None, False, True
+        with warnings.catch_warnings():
+            # CartPole-v0 is asked for by name; that there is a v1 need not be said sixteen times.
+            warnings.filterwarnings("ignore", message=".*out of date.*")
+            return gymnasium.make(spec, **arguments)
+    except gymnasium.error.DependencyNotInstalled as problem:
+        raise UsageError(_missing(name, problem)) from None
+    except CartwheelError:
+        raise
+    except Exception as problem:
+        raise UsageError(f"environment {name} can't be made: {_line(problem)}") from problem
+
+
+def _spec(name: str) -> Any:
+    module, _, _ = name.rpartition(":")
+    if module:
+        _import(module, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return gymnasium.spec(name)
+    except gymnasium.error.UnregisteredEnv:
+        known = [known for known in gymnasium.registry if "/" not in known or "/" in name]
+        raise UsageError(f"unknown environment {name!r}; {_nearest(name.rpartition(':')[2], known)}") from None
+    except gymnasium.error.Error as problem:
+        raise UsageError(f"environment {name!r}: {_line(problem)}") from None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """A suggestion; where none is near, a pointer to the list instead of a thousand names."""
+    suggestion = did_you_mean(name, known)
+    return suggestion if suggestion.startswith("did") else "`cartwheel list environments` shows the known ones"
+
+
+def _import(module: str, name: str) -> None:
+    try:
+        import_module(module)
+    except ImportError:
+        # An installed command does not look into the working folder, where a user's module usually lies.
+        folder = os.getcwd()  # noqa: PTH109 (sys.path holds texts)
+        if folder not in sys.path:
+            sys.path.append(folder)
+        try:
+            import_module(module)
+        except ImportError as problem:
+            raise UsageError(f"environment {name!r}: the module can't be imported: {_line(problem)}") from None
+
+
+def _missing(name: str, problem: Exception) -> str:
+    text = _line(problem)
+    for extra, word in _EXTRAS.items():
+        if word in text.lower():
+            return f"environment {name} needs an extra: pip install 'cartwheel[{extra}]'"
+    return f"environment {name} needs something that is not installed: {text}"
+
+
+def _check_interface(name: str, made: Any) -> None:
+    missing = [part for part in ("reset", "step", "observation_space", "action_space") if not hasattr(made, part)]
+    if missing:
+        raise UsageError(
+            f"{name} makes {type(made).__name__}, which is no Gymnasium environment: it lacks {', '.join(missing)}"
+        )
+
+
+def _name_of(factory: Factory) -> str:
+    name = getattr(factory, "__qualname__", None) or type(factory).__name__
+    return f"{getattr(factory, '__module__', '?')}:{name}"
+
+
+def _line(problem: BaseException) -> str:
+    """An exception as one line: its text, or its type where it has none."""
+    text = " ".join(str(problem).split())
+    return text or type(problem).__name__

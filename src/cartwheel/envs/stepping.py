@@ -1,0 +1,58 @@
+"""One reset or step of a Gymnasium environment, checked: a fault names the episode's seed, the step and the field."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel import spaces
+from cartwheel.envs.environment import Environment, _line
+from cartwheel.errors import EnvironmentFault
+
+
+def checked_reset(environment: Environment, made: Any, seed: int) -> Any:
+    """The first observation of the episode `seed`."""
+    try:
+        observation, _ = made.reset(seed=seed)
+    except Exception as problem:
+        raise EnvironmentFault(environment.name, seed, 0, "reset", _raised(problem)) from problem
+    return observation
+
+
+def checked_step(environment: Environment, made: Any, action: Any, seed: int, step: int) -> tuple[Any, float, Any, Any]:
+    """One step: (observation, reward, terminated, truncated); the reward is a finite float, the observation as it came."""
+    try:
+        observation, reward, terminated, truncated, _ = made.step(action)
+    except Exception as problem:
+        raise EnvironmentFault(environment.name, seed, step, "step", _raised(problem)) from problem
+    try:
+        number = float(reward)
+    except (TypeError, ValueError):
+        raise EnvironmentFault(environment.name, seed, step, "reward", f"expected a number, got {reward!r}") from None
+    if not isfinite(number):
+        raise EnvironmentFault(environment.name, seed, step, "reward", f"not finite: {number}")
+    if terminated.__class__ is not bool or truncated.__class__ is not bool:
+        terminated = _flag(environment, terminated, seed, step, "terminated")
+        truncated = _flag(environment, truncated, seed, step, "truncated")
+    return observation, number, terminated, truncated
+
+
+def flat_observation(environment: Environment, observation: Any, seed: int, step: int) -> NDArray[np.float32]:
+    """An observation as one vector `(d,)`; a fault where it does not belong to the environment's space."""
+    try:
+        return spaces.flatten(environment.observation_space, observation)
+    except (ValueError, TypeError) as problem:
+        raise EnvironmentFault(environment.name, seed, step, "observation", str(problem)) from None
+
+
+def _flag(environment: Environment, value: Any, seed: int, step: int, field: str) -> bool:
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
+        return bool(value)
+    raise EnvironmentFault(environment.name, seed, step, field, f"expected true or false, got {value!r}")
+
+
+def _raised(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {_line(problem)}"

@@ -1,0 +1,235 @@
+"""Rollouts: episodes of a whole slice of candidates, `(parameters (P, n), seeds (E,)) -> Experience`.
+
+`GeneralRollout` steps Gymnasium's own environments, `NativeRollout` compiled physics. Both act through the same
+compiled perceptron, whose sums run in a fixed order: where the physics are equal, so are their results, to the bit.
+A rollout can be sent to another process, and carries nothing from one call to the next that a result could depend on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.envs.environment import Environment, is_plain
+from cartwheel.envs.native.parity import find_difference
+from cartwheel.envs.native.registry import NativeEnvironment, find_native
+from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
+from cartwheel.errors import EnvironmentFault
+from cartwheel.experience.records import Experience
+from cartwheel.kernels.perceptron import act
+from cartwheel.kernels.random import generators
+from cartwheel.kernels.rollout import rollout
+from cartwheel.nn.flat import ACTIVATIONS
+from cartwheel.policies.actions import ActionHead, action_head
+from cartwheel.policies.specification import MLP, Network
+from cartwheel.spaces import Box
+
+_PARITY_STEPS = 300
+
+
+class Rollout(Protocol):
+    """Measures candidates: `parameters (P, n)` float32, each in the episodes `seeds (E,)`."""
+
+    path: str
+    network: Network
+
+    def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
+        """The returns and lengths `(P, E)`."""
+
+    def close(self) -> None:
+        """Let go of environments."""
+
+
+def make_rollout(environment: Environment, specification: MLP, native: bool = True) -> tuple[Rollout, list[str]]:
+    """The fastest rollout for an environment, and warnings about it; `native=False` keeps to Gymnasium's own.
+
+    Native physics are compared with Gymnasium's over a few episodes before they are trusted.
+    """
+    physics = find_native(environment.name) if native and environment.factory is None else None
+    if physics is None or not is_plain(environment, physics.entry_point):
+        return GeneralRollout(environment, specification), []
+    difference = find_difference(physics, environment, _PARITY_STEPS)
+    if difference is not None:
+        warning = f"the native {environment.name} differs from the installed Gymnasium's ({difference}); it is not used"
+        return GeneralRollout(environment, specification), [warning]
+    return NativeRollout(environment, specification, physics), []
+
+
+class NativeRollout:
+    """Episodes on compiled physics, in one call that holds no lock: threads run it side by side."""
+
+    path = "native"
+
+    def __init__(self, environment: Environment, specification: MLP, physics: NativeEnvironment) -> None:
+        self.environment, self.physics = environment, physics
+        self.head = action_head(environment.action_space)
+        self.network = specification.build(environment.observation_size, self.head.outputs)
+        self._description = _kernel_description(self.network, self.head)
+
+    def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
+        """The returns and lengths `(P, E)`."""
+        shape = (len(parameters), len(seeds))
+        returns, lengths = np.zeros(shape), np.zeros(shape, np.int64)
+        physics = self.physics
+        theta = np.ascontiguousarray(parameters, np.float32)
+        if theta.size and seeds.size:
+            rollout(
+                physics.reset,
+                physics.step,
+                physics.observe,
+                physics.state_size,
+                self.environment.limit,
+                theta,
+                *self._description,
+                generators(seeds),
+                returns,
+                lengths,
+            )
+        if not np.isfinite(returns).all():
+            candidate, episode = np.argwhere(~np.isfinite(returns))[0]
+            raise EnvironmentFault(
+                self.environment.name,
+                int(seeds[episode]),
+                int(lengths[candidate, episode]),
+                "reward",
+                f"the native environment's return is {returns[candidate, episode]}",
+            )
+        return Experience(returns, lengths)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class GeneralRollout:
+    """Episodes on Gymnasium's own environments: `lanes` of them, acting together, each taking up the next episode.
+
+    A lane is one candidate in one episode, with its own weights, so that what it does depends on no other lane.
+    """
+
+    path = "general"
+
+    def __init__(self, environment: Environment, specification: MLP, lanes: int = 16) -> None:
+        self.environment = environment
+        self.head = action_head(environment.action_space)
+        self.network = specification.build(environment.observation_size, self.head.outputs)
+        self.lanes = lanes
+        self._made: list[Any] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_made": []}  # live environments stay where they are
+
+    def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
+        """The returns and lengths `(P, E)`; EnvironmentFault if an environment raises or gives what it must not."""
+        return _Episodes(self, parameters, seeds).run()
+
+    def made(self, count: int) -> list[Any]:
+        """`count` environments, made when they are first needed."""
+        while len(self._made) < count:
+            self._made.append(self.environment.make())
+        return self._made[:count]
+
+    def close(self) -> None:
+        """Close the environments."""
+        while self._made:
+            self._made.pop().close()
+
+
+class _Episodes:
+    """One call of a `GeneralRollout`: its lanes and what they have gathered."""
+
+    def __init__(self, owner: GeneralRollout, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> None:
+        self.environment, self.head = owner.environment, owner.head
+        self.parameters, self.seeds = parameters, [int(seed) for seed in seeds]
+        self.returns = np.zeros((len(parameters), len(seeds)))
+        self.lengths = np.zeros((len(parameters), len(seeds)), np.int64)
+        self.jobs = iter(range(self.returns.size))  # job = candidate * E + episode
+        self.made = owner.made(min(owner.lanes, self.returns.size))
+        L = len(self.made)
+        self.description = _kernel_description(owner.network, owner.head)
+        self.weights = np.zeros((owner.network.size, L), np.float32)
+        self.observation = np.zeros((owner.network.sizes[0], L), np.float32)
+        self.action = np.zeros((owner.head.size, L), np.float32)
+        self.scratch = np.zeros((2, max(owner.network.sizes), L), np.float32)
+        self.job, self.seed = [0] * L, [0] * L
+        self.total, self.length = [0.0] * L, [0] * L
+        space = self.environment.observation_space
+        self.shape = space.shape if isinstance(space, Box) and len(space.shape) == 1 else None
+
+    def run(self) -> Experience:
+        active = [lane for lane in range(len(self.made)) if self._begin(lane)]
+        limit, environment = self.environment.limit, self.environment
+        made, seed, total, length = self.made, self.seed, self.total, self.length
+        while active:
+            self._check_finite(active)
+            actions = self._act()
+            ended = []
+            for lane in active:
+                length[lane] = step = length[lane] + 1
+                observation, reward, terminated, truncated = checked_step(
+                    environment, made[lane], actions[lane], seed[lane], step
+                )
+                total[lane] += reward
+                self._observe(lane, observation)
+                if terminated or truncated or step >= limit:
+                    ended.append(lane)
+            if ended:
+                self._check_finite(active)
+                for lane in ended:
+                    if not self._go_on(lane):
+                        active.remove(lane)
+        return Experience(self.returns, self.lengths)
+
+    def _begin(self, lane: int) -> bool:
+        """Have a lane take up the next job; False if there is none."""
+        job = next(self.jobs, None)
+        if job is None:
+            return False
+        candidate, episode = divmod(job, len(self.seeds))
+        self.job[lane], self.seed[lane] = job, self.seeds[episode]
+        self.total[lane], self.length[lane] = 0.0, 0
+        self.weights[:, lane] = self.parameters[candidate]
+        self._observe(lane, checked_reset(self.environment, self.made[lane], self.seed[lane]))
+        return True
+
+    def _go_on(self, lane: int) -> bool:
+        """Note down a lane's episode, which is over, and take up the next."""
+        candidate, episode = divmod(self.job[lane], len(self.seeds))
+        self.returns[candidate, episode] = self.total[lane]
+        self.lengths[candidate, episode] = self.length[lane]
+        return self._begin(lane)
+
+    def _observe(self, lane: int, observation: Any) -> None:
+        if self.shape is not None and observation.__class__ is np.ndarray and observation.shape == self.shape:
+            self.observation[:, lane] = observation  # the common case, at a third of the cost
+        else:
+            self.observation[:, lane] = flat_observation(
+                self.environment, observation, self.seed[lane], self.length[lane]
+            )
+
+    def _check_finite(self, active: list[int]) -> None:
+        if np.isfinite(self.observation).all():
+            return
+        for lane in active:
+            column = self.observation[:, lane]
+            if not np.isfinite(column).all():
+                raise EnvironmentFault(
+                    self.environment.name, self.seed[lane], self.length[lane], "observation", f"not finite: {column}"
+                )
+
+    def _act(self) -> list[Any]:
+        lanes = len(self.made)
+        act(lanes, self.weights, *self.description, self.observation, self.scratch, self.action)
+        return self.head.to_actions(self.action)
+
+
+def _kernel_description(network: Network, head: ActionHead) -> tuple[Any, ...]:
+    """A network and its action head as kernels take them: sizes, activation, groups, low, high."""
+    return (
+        np.array(network.sizes, np.int64),
+        list(ACTIVATIONS).index(network.specification.activation),
+        np.array(head.groups, np.int64),
+        np.array(head.low, np.float64),
+        np.array(head.high, np.float64),
+    )

@@ -1,0 +1,141 @@
+"""The one way to compile: `compiled`, with a cache on disk that is keyed by the sources.
+
+Numba's own cache notices a change of the file that a function stands in, but not of a helper in another file: the
+caller goes on with the old one. So each module's functions are kept in a folder named after a hash of that module's
+source and of every source that it imports. A cache folder that can't be written costs time, nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, overload
+
+import numba
+from numba import types
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# The three functions of a native environment, over lanes: row k of a matrix is one quantity in every lane, and the
+# first `lanes` columns are in use. See docs/native-environments.md.
+_STATE = types.Array(types.float64, 2, "C")  # (S, L)
+_GENERATORS = types.Array(types.uint64, 2, "C")  # (L, 4), one PCG64 a lane
+_NUMBERS = types.Array(types.float32, 2, "C")  # (d, L) observations, (a, L) actions
+_REWARDS = types.Array(types.float64, 1, "C")  # (L,)
+_FLAGS = types.Array(types.boolean, 1, "C")  # (L,)
+
+#: reset(lane, state, generators): draw a first state for one lane
+RESET: object = types.FunctionType(types.void(types.intp, _STATE, _GENERATORS))
+#: step(lanes, state, action, generators, reward, terminated): one time step of the first `lanes` lanes
+STEP: object = types.FunctionType(types.void(types.intp, _STATE, _NUMBERS, _GENERATORS, _REWARDS, _FLAGS))
+#: observe(lanes, state, observation): what the policy sees of the first `lanes` lanes
+OBSERVE: object = types.FunctionType(types.void(types.intp, _STATE, _NUMBERS))
+
+
+@overload
+def compiled(signature: F) -> F: ...
+@overload
+def compiled(signature: object) -> Callable[[F], F]: ...
+
+
+def compiled(signature: Any) -> Any:
+    """Compile a function: `@compiled` for helpers, typed by their callers; `@compiled(SIGNATURE)` for entry points.
+
+    Compiled code holds no lock on the interpreter, divides as NumPy does, and rounds each operation as IEEE 754 says:
+    nothing is reordered or contracted, so that a kernel can promise to equal its plain twin to the bit.
+    """
+    if callable(signature) and hasattr(signature, "__code__"):
+        return _compile(signature, None)
+    plain = signature.signature if isinstance(signature, types.FunctionType) else signature
+    return lambda function: _compile(function, plain)
+
+
+def _compile(function: Callable[..., Any], signature: Any) -> Any:
+    folder = _cache_folder(function.__module__)
+    arguments = () if signature is None else (signature,)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder or "")
+    try:
+        return numba.njit(*arguments, nogil=True, error_model="numpy", cache=folder is not None)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def cache_root() -> Path:
+    """Where compiled kernels are kept: CARTWHEEL_CACHE_DIR, else the user's cache folder."""
+    if chosen := os.environ.get("CARTWHEEL_CACHE_DIR"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/cartwheel").expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "cartwheel"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cartwheel"
+
+
+@functools.cache
+def _cache_folder(module_name: str) -> Path | None:
+    """The folder for one module's kernels, or None where nothing can be written."""
+    key = source_key(module_name)
+    if key is None:
+        return None
+    try:
+        folder = cache_root() / key
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"cartwheel")
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home folder
+        return None
+    return folder
+
+
+def source_key(module_name: str) -> str | None:
+    """A hash over the source of a module and of all it imports (installed packages left out); None without a source."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    files = {file for file in _sources(sys.modules.get(module_name), set()) if file is not None}
+    if not files:
+        return None
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+def _sources(module: ModuleType | None, seen: set[str]) -> Iterator[Path]:
+    if module is None or module.__name__ in seen:
+        return
+    seen.add(module.__name__)
+    file = getattr(module, "__file__", None)
+    if file is None or not file.endswith(".py") or _installed(Path(file)):
+        return
+    path = Path(file)
+    yield path
+    for name in _imported_names(path, module):
+        yield from _sources(sys.modules.get(name), seen)
+
+
+def _installed(path: Path) -> bool:
+    """Whether a file belongs to Python itself or to another installed package: those change with their versions."""
+    if path.is_relative_to(Path(__file__).parents[1]):
+        return False
+    parts = path.parts
+    return "site-packages" in parts or "dist-packages" in parts or path.is_relative_to(Path(os.__file__).parent)
+
+
+def _imported_names(path: Path, module: ModuleType) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(relative, module.__package__) if node.level else relative
+            yield base
+            for alias in node.names:  # `from package import module`
+                yield f"{base}.{alias.name}"
