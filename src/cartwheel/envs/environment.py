@@ -44,7 +44,8 @@ class Environment:
     threshold: float | None
     observation_space: spaces.Space
     action_space: spaces.Space
-    frames_per_second: float = field(default=30.0)
+    spec: Any = field(default=None, repr=False)  # Gymnasium's, kept for processes that never saw its registration
+    frames_per_second: float = 30.0
 
     @property
     def observation_size(self) -> int:
@@ -58,13 +59,13 @@ class Environment:
             arguments["render_mode"] = render_mode
             if render_mode != "human":
                 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        return _make(self.name, self.factory, arguments)
+        return _make(self.name, self.factory or self.spec, arguments)
 
 
 def find_environment(
     environment: str | Factory, arguments: Mapping[str, Any] | None = None, max_episode_steps: int | None = None
 ) -> Environment:
-    """The environment for a Gymnasium id (`module:Id` too), or for a class or factory; it is made once to learn its spaces.
+    """The environment for a Gymnasium id (`module:Id` too), or for a class or factory. It is made once, for its spaces.
 
     UsageError for an unknown id, arguments that it does not take, a missing extra, or a space that can't be handled.
     """
@@ -78,20 +79,21 @@ def find_environment(
             f"expected a Gymnasium id, or a class or factory of environments, got an instance of "
             f"{type(environment).__name__}; many are needed, so pass what makes them"
         )
-    made = _make(name, factory, arguments)
+    made = _make(name, factory or spec, arguments)
     try:
         _check_interface(name, made)
-        spec = spec or getattr(made, "spec", None)
-        own_limit = getattr(spec, "max_episode_steps", None)
+        facts = spec or getattr(made, "spec", None)
+        own_limit = getattr(facts, "max_episode_steps", None)
         return Environment(
             name=name,
             factory=factory,
             arguments=arguments,
             limit=max_episode_steps or own_limit or DEFAULT_LIMIT,
             limit_is_default=not (max_episode_steps or own_limit),
-            threshold=getattr(spec, "reward_threshold", None),
+            threshold=getattr(facts, "reward_threshold", None),
             observation_space=describe_space(made.observation_space, "observation"),
             action_space=describe_space(made.action_space, "action"),
+            spec=spec,
             frames_per_second=float(getattr(made, "metadata", {}).get("render_fps") or 30.0),
         )
     finally:
@@ -100,10 +102,10 @@ def find_environment(
 
 def is_plain(environment: Environment, entry_point: str | Callable[..., Any]) -> bool:
     """Whether this is the environment that Gymnasium itself makes from `entry_point`, with no arguments."""
-    if environment.factory is not None or environment.arguments:
+    spec = environment.spec
+    if spec is None or environment.arguments:
         return False
-    spec = _spec(environment.name)
-    return spec.entry_point == entry_point and not spec.kwargs and not spec.additional_wrappers
+    return bool(spec.entry_point == entry_point and not spec.kwargs and not spec.additional_wrappers)
 
 
 def environment_ids() -> list[str]:
@@ -112,7 +114,7 @@ def environment_ids() -> list[str]:
 
 
 def action_from_space(space: spaces.Space, action: Any) -> NDArray[np.float32]:
-    """An environment's action as the column of numbers `(a,)` that kernels use: indices from 0, or the Box's numbers."""
+    """An environment's action as the column `(a,)` that kernels use: indices from 0, or the Box's numbers."""
     numbers = np.atleast_1d(np.asarray(action)).ravel()
     match space:
         case spaces.Discrete():
@@ -122,11 +124,12 @@ def action_from_space(space: spaces.Space, action: Any) -> NDArray[np.float32]:
     return numbers.astype(np.float32)
 
 
-def _make(name: str, factory: Factory | None, arguments: Mapping[str, Any]) -> Any:
+def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
+    """An environment from a factory or from Gymnasium's specification."""
     try:
-        if factory is not None:
-            return factory(**arguments)
-        spec = copy.deepcopy(_spec(name))
+        if not isinstance(maker, gymnasium.envs.registration.EnvSpec):
+            return maker(**arguments)
+        spec = copy.deepcopy(maker)
         # The limit is ours to hold, and the other two cost a tenth of a CartPole step each.
         spec.max_episode_steps, spec.order_enforce, spec.disable_env_checker = None, False, True
         with warnings.catch_warnings():

@@ -23,7 +23,7 @@ def checked_reset(environment: Environment, made: Any, seed: int) -> Any:
 
 
 def checked_step(environment: Environment, made: Any, action: Any, seed: int, step: int) -> tuple[Any, float, Any, Any]:
-    """One step: (observation, reward, terminated, truncated); the reward is a finite float, the observation as it came."""
+    """One step: (observation, reward, terminated, truncated), the reward a finite float, the observation as it came."""
     try:
         observation, reward, terminated, truncated, _ = made.step(action)
     except Exception as problem:

@@ -7,7 +7,7 @@ A rollout can be sent to another process, and carries nothing from one call to t
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from cartwheel.policies.specification import MLP, Network
 from cartwheel.spaces import Box
 
 _PARITY_STEPS = 300
+
+_Description: TypeAlias = tuple[NDArray[np.int64], int, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
 class Rollout(Protocol):
@@ -224,7 +226,7 @@ class _Episodes:
         return self.head.to_actions(self.action)
 
 
-def _kernel_description(network: Network, head: ActionHead) -> tuple[Any, ...]:
+def _kernel_description(network: Network, head: ActionHead) -> _Description:
     """A network and its action head as kernels take them: sizes, activation, groups, low, high."""
     return (
         np.array(network.sizes, np.int64),

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import numba
 from numba import types
@@ -40,31 +40,24 @@ STEP: object = types.FunctionType(types.void(types.intp, _STATE, _NUMBERS, _GENE
 OBSERVE: object = types.FunctionType(types.void(types.intp, _STATE, _NUMBERS))
 
 
-@overload
-def compiled(signature: F) -> F: ...
-@overload
-def compiled(signature: object) -> Callable[[F], F]: ...
-
-
-def compiled(signature: Any) -> Any:
-    """Compile a function: `@compiled` for helpers, typed by their callers; `@compiled(SIGNATURE)` for entry points.
+def compiled(signature: Any = None) -> Callable[[F], F]:
+    """Compile a function: `@compiled()` for helpers, typed by their callers; `@compiled(SIGNATURE)` for entry points.
 
     Compiled code holds no lock on the interpreter, divides as NumPy does, and rounds each operation as IEEE 754 says:
     nothing is reordered or contracted, so that a kernel can promise to equal its plain twin to the bit.
     """
-    if callable(signature) and hasattr(signature, "__code__"):
-        return _compile(signature, None)
     plain = signature.signature if isinstance(signature, types.FunctionType) else signature
     return lambda function: _compile(function, plain)
 
 
-def _compile(function: Callable[..., Any], signature: Any) -> Any:
+def _compile(function: F, signature: Any) -> F:
     folder = _cache_folder(function.__module__)
     arguments = () if signature is None else (signature,)
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder or "")
     try:
-        return numba.njit(*arguments, nogil=True, error_model="numpy", cache=folder is not None)(function)
+        kernel: F = numba.njit(*arguments, nogil=True, error_model="numpy", cache=folder is not None)(function)
+        return kernel
     finally:
         numba.config.CACHE_DIR = before
 

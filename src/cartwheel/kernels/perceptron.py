@@ -22,9 +22,9 @@ _F8_1 = types.Array(types.float64, 1, "C")
 _I8_1 = types.Array(types.int64, 1, "C")
 
 
-@compiled
+@compiled()
 def _layer(lanes: int, weights: Any, offset: int, x: Any, inputs: int, y: Any, outputs: int, activation: int) -> None:
-    """y (outputs, L) = activation(W x + b); W stands in rows `offset` and on, row i * outputs + o its element (i, o).
+    """Y (outputs, L) = activation(W x + b); W stands in rows `offset` and on, row i * outputs + o its element (i, o).
 
     The sum runs over the inputs in order and the bias comes last. Four inputs a pass: the lanes' loop is what
     vectorises, and its cost is that of loading and storing y.
@@ -62,9 +62,9 @@ def _layer(lanes: int, weights: Any, offset: int, x: Any, inputs: int, y: Any, o
                 yo[lane] += bias[lane]
 
 
-@compiled
+@compiled()
 def _decide(lanes: int, outputs: Any, groups: Any, low: Any, high: Any, action: Any) -> None:
-    """action (a, L) from outputs (o, L): the largest of each group, or each output squashed to its bounds."""
+    """Action (a, L) from outputs (o, L): the largest of each group, or each output squashed to its bounds."""
     if groups.shape[0] == 0:
         for k in range(low.shape[0]):
             for lane in range(lanes):
@@ -86,7 +86,10 @@ def _decide(lanes: int, outputs: Any, groups: Any, low: Any, high: Any, action: 
         start += groups[k]
 
 
-@compiled(types.void(types.intp, _F4, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _F4, _F4_3, _F4))
+_ACT: object = types.void(types.intp, _F4, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _F4, _F4_3, _F4)
+
+
+@compiled(_ACT)
 def act(
     lanes: int,
     weights: Any,

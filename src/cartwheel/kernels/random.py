@@ -33,7 +33,7 @@ def generators(seeds: Iterable[int]) -> NDArray[np.uint64]:
     return np.array(rows, np.uint64).reshape(-1, 4)
 
 
-@compiled
+@compiled()
 def _high_product(a: np.uint64, b: np.uint64) -> np.uint64:
     """The upper 64 bits of a * b."""
     a_high, a_low = a >> _HALF, a & _LOW_HALF
@@ -43,7 +43,7 @@ def _high_product(a: np.uint64, b: np.uint64) -> np.uint64:
     return a_high * b_high + (middle >> _HALF) + (carry >> _HALF)
 
 
-@compiled
+@compiled()
 def next_word(row: NDArray[np.uint64]) -> np.uint64:
     """Advance the generator `row (4,)` and give 64 random bits."""
     high, low = row[0], row[1]
@@ -54,10 +54,11 @@ def next_word(row: NDArray[np.uint64]) -> np.uint64:
     row[0], row[1] = new_high, new_low
     word = new_high ^ new_low
     rotation = new_high >> _ROTATION
-    return (word >> rotation) | (word << ((np.uint64(64) - rotation) & _WORD))
+    rotated: np.uint64 = (word >> rotation) | (word << ((np.uint64(64) - rotation) & _WORD))
+    return rotated
 
 
-@compiled
+@compiled()
 def uniform(row: NDArray[np.uint64], low: float, high: float) -> float:
     """A number from [low, high), as `Generator.uniform(low, high)` draws it."""
     return low + (high - low) * (np.float64(next_word(row) >> _MANTISSA) * _ULP)

@@ -17,7 +17,7 @@ from cartwheel.kernels.perceptron import act
 
 LANES = 32
 
-_F4 = types.Array(types.float32, 2, "C")
+_THETA = types.Array(types.float32, 2, "C", readonly=True)
 _F8 = types.Array(types.float64, 2, "C")
 _F8_1 = types.Array(types.float64, 1, "C")
 _I8 = types.Array(types.int64, 2, "C")
@@ -25,7 +25,7 @@ _I8_1 = types.Array(types.int64, 1, "C")
 _U8 = types.Array(types.uint64, 2, "C")
 
 
-@compiled
+@compiled()
 def _begin(lane: int, job: int, reset: Any, theta: Any, seeds: Any, weights: Any, state: Any, random: Any) -> None:
     """Give a lane the job's candidate and episode."""
     candidate, episode = job // seeds.shape[0], job % seeds.shape[0]
@@ -36,7 +36,7 @@ def _begin(lane: int, job: int, reset: Any, theta: Any, seeds: Any, weights: Any
     reset(lane, state, random)
 
 
-@compiled
+@compiled()
 def _move(source: int, target: int, weights: Any, state: Any, random: Any) -> None:
     for k in range(weights.shape[0]):
         weights[k, target] = weights[k, source]
@@ -46,12 +46,13 @@ def _move(source: int, target: int, weights: Any, state: Any, random: Any) -> No
         random[target, k] = random[source, k]
 
 
-@compiled(
-    types.void(
-        *(RESET, STEP, OBSERVE, types.intp, types.intp),
-        *(_F4, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _U8, _F8, _I8),
-    )
+_ROLLOUT: object = types.void(
+    *(RESET, STEP, OBSERVE, types.intp, types.intp),
+    *(_THETA, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _U8, _F8, _I8),
 )
+
+
+@compiled(_ROLLOUT)
 def rollout(
     reset: Any,
     step: Any,

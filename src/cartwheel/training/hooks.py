@@ -57,11 +57,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `stop` is "solved" or "budget"; `result` holds the figures that are reported."""
+    """How a run ended: `stop` is "solved" or "budget"; `result` holds the figures that are reported.
+
+    `files` are what was made of it, by what they are: "policy", "report", "animation".
+    """
 
     stop: str
     result: Mapping[str, float | int | str]
     folder: Path
+    files: Mapping[str, Path]
 
 
 class Hook:
@@ -77,4 +81,4 @@ class Hook:
         """Something that the user should know, in a line."""
 
     def end(self, outcome: Outcome) -> None:
-        """The run is over, its result stored."""
+        """The run is over, its result stored, its report written."""

@@ -36,15 +36,15 @@ def reset(lane: int, state: Any, generators: Any) -> None:
     state[2, lane] = 1.0
 
 
-@compiled
+@compiled()
 def _thrust(action: np.float32) -> np.float32:
-    """force * power in float32. The bounds are numbers of Python, which would make the product a double, but only for
+    """Force * power in float32. The bounds are numbers of Python, which would make the product a double, but only for
     an action beyond them; at exactly a bound, both give the same float32.
     """
     return F4(min(max(action, F4(MIN_ACTION)), F4(MAX_ACTION)) * POWER_4)
 
 
-@compiled
+@compiled()
 def _first_step(position: float, action: np.float32) -> tuple[float, float]:
     """The step from a state in float64; the velocity there is 0."""
     change = F4(_thrust(action) - F4(GRAVITY * math.cos(3.0 * position)))
@@ -52,7 +52,7 @@ def _first_step(position: float, action: np.float32) -> tuple[float, float]:
     return min(max(position + velocity, MIN_POSITION), MAX_POSITION), velocity
 
 
-@compiled
+@compiled()
 def _later_step(position: np.float32, velocity: np.float32, action: np.float32) -> tuple[float, float]:
     """The step from a state in float32."""
     slope = F4(GRAVITY * math.cos(np.float64(F4(F4(3.0) * position))))
@@ -76,7 +76,7 @@ def step(lanes: int, state: Any, action: Any, generators: Any, reward: Any, term
             first[i] = 0.0
         else:
             position, velocity = _later_step(F4(positions[i]), F4(velocities[i]), force)
-            reached = position >= np.float64(GOAL_POSITION_4) and velocity >= GOAL_VELOCITY
+            reached = position >= float(GOAL_POSITION_4) and velocity >= GOAL_VELOCITY
         positions[i], velocities[i] = np.float64(F4(position)), np.float64(F4(velocity))
         cost = np.float64(force) * np.float64(force) * 0.1
         reward[i] = (100.0 if reached else 0.0) - cost

@@ -1,4 +1,4 @@
-"""Does a native environment equal Gymnasium's to the bit? Asked by the tests, and before each run for a few episodes."""
+"""Does a native environment equal Gymnasium's to the bit? Asked by the tests, and briefly before each run."""
 
 from __future__ import annotations
 

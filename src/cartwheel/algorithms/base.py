@@ -1,0 +1,79 @@
+"""What every algorithm is: ask what to measure, be told what came of it, and a state that can be kept and restored."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.experience.records import Experience, Request
+from cartwheel.policies.specification import Network
+
+State: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Best:
+    """A candidate that was measured: its vector `(n,)` and its mean return then."""
+
+    theta: NDArray[np.float32]
+    value: float
+
+
+class Algorithm(ABC):
+    """Maximises the mean return of a network's vector `(n,)` by asking and being told, in turn.
+
+    `ask` changes nothing: asked twice, it answers the same. All randomness follows from `seed` and the generation's
+    number, so that `state` holds no generator.
+    """
+
+    def __init__(self, settings: Any, network: Network, seed: int) -> None:
+        self.settings, self.network, self.seed = settings, network, seed
+
+    @abstractmethod
+    def ask(self) -> Request:
+        """What to measure next."""
+
+    @abstractmethod
+    def tell(self, experience: Experience) -> dict[str, float]:
+        """Learn from what came of the last request; returns metrics. ValueError if it does not fit the request."""
+
+    @property
+    @abstractmethod
+    def best(self) -> Best | None:
+        """The best candidate of the last generation told; None before the first."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """Everything that `restore` needs, as a flat dict of arrays and scalars."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; ValueError if it does not fit the settings and the network."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An algorithm as the registry knows it: a line about it, its settings class, and presets.
+
+    A preset is a set of settings by name, general ones of a run among them.
+    """
+
+    name: str
+    summary: str
+    algorithm: type[Algorithm]
+    settings: type[Any]
+    presets: Mapping[str, Mapping[str, Any]]
+
+
+def fitness_of(request: Request, experience: Experience) -> NDArray[np.float64]:
+    """Mean returns `(P,)` of the request's candidates; what is NaN counts as the worst there is."""
+    expected = (len(request.parameters), request.episodes)
+    if experience.returns.shape != expected:
+        raise ValueError(f"expected returns of shape {expected}, as asked for; got {experience.returns.shape}")
+    fitness: NDArray[np.float64] = experience.returns.mean(axis=1)
+    return np.where(np.isnan(fitness), -np.inf, fitness)

@@ -1,0 +1,17 @@
+"""The algorithms by name. To add one: a file, and its name in `_FILES`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from cartwheel.algorithms.base import Entry
+from cartwheel.registry import Registry
+
+_FILES = ("genetic",)
+
+DEFAULT_ALGORITHM = "genetic"
+
+ALGORITHMS: Registry[Entry] = Registry("algorithm")
+for _file in _FILES:
+    _entry: Entry = import_module(f"cartwheel.algorithms.{_file}").ENTRY
+    ALGORITHMS.register(_entry.name, _entry)

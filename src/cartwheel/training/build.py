@@ -1,0 +1,76 @@
+"""From settings to a `Trainer`: the environment found and checked, its rollout, algorithm and workers chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cartwheel.algorithms.base import Entry
+from cartwheel.envs.check import check_environment
+from cartwheel.envs.environment import Environment, Factory, find_environment
+from cartwheel.experience.rollouts import Rollout, make_rollout
+from cartwheel.policies.specification import MLP
+from cartwheel.storage.run import Run
+from cartwheel.training.executors import make_executor
+from cartwheel.training.hooks import Hook
+from cartwheel.training.settings import TrainSettings
+from cartwheel.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run is made of before it has a folder; nothing has been written when this stands."""
+
+    environment: Environment
+    entry: Entry
+    settings: TrainSettings
+    algorithm_settings: Any
+    rollout: Rollout
+    warnings: tuple[str, ...]
+
+    @property
+    def threshold(self) -> float | None:
+        """The return that counts as solved."""
+        return self.environment.threshold if self.settings.solved_at is None else self.settings.solved_at
+
+
+def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, algorithm_settings: Any) -> Job:
+    """Find the environment, check it and choose how its episodes are run; UsageError for what can't be handled."""
+    found = find_environment(environment, settings.env_args, settings.max_episode_steps)
+    specification = MLP(settings.hidden, settings.activation)
+    rollout, warnings = make_rollout(found, specification, settings.native)
+    if rollout.path != "native":
+        warnings = [*warnings, *check_environment(found)]
+    if found.limit_is_default:
+        warnings = [
+            *warnings,
+            f"{found.name} names no time limit: episodes are cut at {found.limit:,} steps (--max-episode-steps)",
+        ]
+    return Job(found, entry, settings, algorithm_settings, rollout, tuple(warnings))
+
+
+@contextmanager
+def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
+    """The trainer of a job in a run's folder, which is locked meanwhile; workers and environments end with it."""
+    executor = make_executor(job.settings.workers, job.rollout.path)
+    try:
+        with run.lock():
+            for hook in hooks:
+                for warning in job.warnings:
+                    hook.note(f"warning: {warning}")
+            yield Trainer(
+                run,
+                job.environment,
+                job.entry.algorithm(job.algorithm_settings, job.rollout.network, job.settings.seed),
+                job.rollout,
+                executor,
+                budget=job.settings.budget,
+                threshold=job.threshold,
+                early_stop=job.settings.early_stop,
+                hooks=hooks,
+            )
+    finally:
+        executor.close()
+        job.rollout.close()

@@ -1,0 +1,185 @@
+"""Executors: `map(function, items)`, in order, by one worker or several. What they give never depends on how many."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol, TypeVar
+
+import cloudpickle
+
+from cartwheel.errors import CartwheelError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Executor(Protocol):
+    """Maps a function over items; `workers` of them at a time."""
+
+    workers: int
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """The results, in the order of the items; the first exception is raised."""
+
+    def close(self) -> None:
+        """End the workers."""
+
+
+class Serial:
+    """One after the other, here."""
+
+    workers = 1
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """The results in order."""
+        return [function(item) for item in items]
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Threads:
+    """Threads, for functions that let go of the interpreter's lock: compiled rollouts."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool = ThreadPoolExecutor(workers)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """The results in order."""
+        return list(self._pool.map(function, items))
+
+    def close(self) -> None:
+        """Let the threads end, without waiting for what they are at."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Processes:
+    """Processes, for functions of Python: environments of Gymnasium's or the user's.
+
+    The function travels by cloudpickle, so that classes of a script or notebook do too; it is sent once and kept by
+    the workers for as long as it stays the same. Workers are started with `spawn`: a fork would copy threads' locks.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._workers: list[_Worker] = []
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """The results in order; each worker takes the next item as soon as it is free."""
+        if not self._workers:
+            with _main_hidden():
+                self._workers = [_Worker() for _ in range(self.workers)]
+        payload = cloudpickle.dumps(function)
+        results: list[Any] = [None] * len(items)
+        waiting = iter(enumerate(items))
+        busy: dict[Any, tuple[_Worker, int]] = {}
+        for worker, (index, item) in zip(self._workers, waiting, strict=False):
+            worker.send(payload, item)
+            busy[worker.connection] = (worker, index)
+        while busy:
+            for worker, index in [busy.pop(ready) for ready in wait(list(busy))]:
+                results[index] = worker.receive()
+                following = next(waiting, None)
+                if following is not None:
+                    worker.send(payload, following[1])
+                    busy[worker.connection] = (worker, following[0])
+        return results
+
+    def close(self) -> None:
+        """End the processes, whatever they are at."""
+        while self._workers:
+            self._workers.pop().end()
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._payload: bytes | None = None
+
+    def send(self, payload: bytes, item: Any) -> None:
+        try:
+            self.connection.send((None if payload == self._payload else payload, item))
+        except OSError:
+            raise self._death() from None
+        self._payload = payload
+
+    def receive(self) -> Any:
+        try:
+            good, value = self.connection.recv()
+        except (EOFError, OSError):
+            raise self._death() from None
+        if good:
+            return value
+        raise value
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.join()
+        self.connection.close()
+
+    def _death(self) -> CartwheelError:
+        self._process.join(1.0)
+        return CartwheelError(
+            f"a worker process died (exit code {self._process.exitcode}); an environment may have crashed, "
+            "or memory run out"
+        )
+
+
+def _serve(connection: Connection) -> None:
+    """A worker's life: results or exceptions for items, until the other end of the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
+    function: Callable[[Any], Any] | None = None
+    while True:
+        try:
+            payload, item = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            if payload is not None:
+                function = cloudpickle.loads(payload)
+            assert function is not None
+            answer = (True, function(item))
+        except Exception as problem:
+            answer = (False, problem if isinstance(problem, CartwheelError) else _portable(problem))
+        connection.send(answer)
+
+
+def _portable(problem: Exception) -> Exception:
+    """An exception of a worker that is not ours may not survive the way back; its words do."""
+    return CartwheelError(f"a worker process failed: {type(problem).__name__}: {problem}")
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Hide the main module while processes are started.
+
+    `spawn` runs the main script again in each child, for the sake of pickled names; cloudpickle needs none of that,
+    and a script without an `if __name__ == "__main__"` would train in every child.
+    """
+    names: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden = {name: names.pop(name) for name in ("__file__", "__spec__") if name in names}
+    names["__spec__"] = None
+    try:
+        yield
+    finally:
+        names |= hidden
+
+
+def make_executor(workers: int, path: str) -> Executor:
+    """The executor for a rollout: threads for compiled ones ("native"), processes for the others."""
+    if workers == 1:
+        return Serial()
+    return Threads(workers) if path == "native" else Processes(workers)

@@ -1,0 +1,38 @@
+"""The general settings of a run: those that every algorithm shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cartwheel.settings import option
+from cartwheel.training.hooks import Budget
+
+#: The budget, in environment steps, of a run that is given none.
+DEFAULT_STEPS = 20_000_000
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """General settings of a run."""
+
+    seed: int = option(0, "the number that all random numbers of the run follow from", minimum=0)
+    workers: int = option(1, "how many work side by side; the result is the same for any number", minimum=1)
+    generations: int | None = option(None, "budget: stop after this many generations", minimum=1)
+    steps: int | None = option(None, "budget: stop after this many environment steps", minimum=1)
+    seconds: float | None = option(None, "budget: stop after this many seconds", above=0)
+    solved_at: float | None = option(None, "the return that counts as solved (default: the environment's own)")
+    early_stop: bool = option(True, "stop when solved; otherwise go on to the end of the budget")
+    hidden: tuple[int, ...] = option((16,), "unit counts of the network's hidden layers", minimum=1)
+    activation: str = option("relu", "activation of the hidden layers", choices=("relu", "tanh", "identity"))
+    native: bool = option(True, "use compiled physics for the environments that have them")
+    max_episode_steps: int | None = option(None, "time limit of an episode (default: the environment's own)", minimum=1)
+    env_args: Mapping[str, Any] | None = option(None, "arguments for the environment")
+
+    @property
+    def budget(self) -> Budget:
+        """When the run ends at the latest."""
+        if self.generations is None and self.steps is None and self.seconds is None:
+            return Budget(steps=DEFAULT_STEPS)
+        return Budget(self.generations, self.steps, self.seconds)

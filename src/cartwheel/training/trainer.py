@@ -1,0 +1,293 @@
+"""The training loop: ask, measure, tell; checkpoints, stop rules and the final test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.algorithms.base import Algorithm, Best, fitness_of
+from cartwheel.envs.environment import Environment
+from cartwheel.experience.records import Experience, Request
+from cartwheel.experience.rollouts import Rollout
+from cartwheel.experience.statistics import summarise
+from cartwheel.policies.policy import Policy
+from cartwheel.seeds import Purpose, episode_seeds
+from cartwheel.storage.metrics import MetricsWriter, delete_result, write_result
+from cartwheel.storage.policy_file import save
+from cartwheel.storage.run import Run
+from cartwheel.training.executors import Executor
+from cartwheel.training.hooks import Budget, Hook, Plan
+from cartwheel.training.interrupt import Interrupted, Interrupts, Stop
+
+#: Episodes that a candidate is judged over, and those that the reported figure comes from.
+VALIDATION_EPISODES = 100
+TEST_EPISODES = 100
+
+_CHECKPOINT_SECONDS = 2.0
+# Slices of a generation for each worker: more even out long and short episodes, fewer cost less.
+_SLICES_PER_WORKER = 4
+
+
+class Trainer:
+    """One run, from where its folder stands to its end. The folder must be locked by the caller."""
+
+    def __init__(
+        self,
+        run: Run,
+        environment: Environment,
+        algorithm: Algorithm,
+        rollout: Rollout,
+        executor: Executor,
+        *,
+        budget: Budget,
+        threshold: float | None,
+        early_stop: bool = True,
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        self.run, self.environment, self.algorithm = run, environment, algorithm
+        self.rollout, self.executor = rollout, executor
+        self.budget, self.threshold, self.early_stop = budget, threshold, early_stop
+        self.hooks = hooks
+        self.generation = self.steps = self.validation_steps = 0
+        self.best_return = -np.inf
+        self.solved = False
+        self._champion: Best | None = None  # the best candidate on validation episodes
+        self._judged: NDArray[np.float32] | None = None  # the last one judged there
+        self._seconds_before = 0.0
+        self._started = self._saved = time.perf_counter()
+        self._interrupts = Interrupts()
+
+    def train(self) -> dict[str, float | int | str]:
+        """Train to the end of the budget or until solved; returns the figures that are reported, `stop` among them.
+
+        On a signal (Interrupted) or a fault (EnvironmentFault), what is done is saved first.
+        """
+        metrics = MetricsWriter(self.run.metrics_path)
+        try:
+            with self._interrupts.listening():
+                self._restore(metrics)
+                self._tell_start()
+                try:
+                    while not self.solved and not self._used_up():
+                        self._generation(metrics)
+                        if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
+                            self._save(metrics)
+                    self._save(metrics)
+                    return self._finish(metrics)
+                except Stop as stop:
+                    self._save(metrics)
+                    raise Interrupted(stop.signal, self.run.name) from None
+                except Exception:
+                    self._save(metrics)
+                    raise
+        finally:
+            metrics.close()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on this run, those before it was resumed included."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    # --- one generation ----------------------------------------------------------------------------------------------
+
+    def _generation(self, metrics: MetricsWriter) -> None:
+        with self._interrupts.breakable():
+            request = self.algorithm.ask()
+            seeds = self._episodes(Purpose.TRAINING, self.generation, count=request.episodes)
+            experience = self.measure(request.parameters, seeds)
+            validation = self._judge(best_of(request, experience))
+        # From here to the end nothing is broken off, since the state changes.
+        figures = self.algorithm.tell(experience)
+        self.generation += 1
+        self.steps += experience.steps
+        self.best_return = max(self.best_return, figures["return_best"])
+        if validation is not None:
+            self._note(validation)
+        row = {
+            "generation": self.generation,
+            "steps": self.steps,
+            "validation_steps": self.validation_steps,
+            "seconds": self.seconds,
+            "best": self.best_return,
+            **figures,
+            "validation_return": np.nan if validation is None else validation.judged.value,
+        }
+        metrics.add(row)
+        for hook in self.hooks:
+            hook.row(row)
+
+    def measure(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
+        """The experience `(P, E)` of candidates `(P, n)` in these episodes, shared out among the workers."""
+        workers = self.executor.workers
+        count = 1 if workers == 1 else workers * _SLICES_PER_WORKER
+        # Few candidates over many episodes (a test) are shared out by episodes, many candidates by candidates.
+        by_episode = len(parameters) < count
+        if by_episode:
+            items = [(parameters, part) for part in np.array_split(seeds, min(count, len(seeds)))]
+        else:
+            items = [(part, seeds) for part in np.array_split(parameters, count)]
+        parts = self.executor.map(partial(_measure, self.rollout), items)
+        axis = 1 if by_episode else 0
+        return Experience(
+            np.concatenate([part.returns for part in parts], axis),
+            np.concatenate([part.lengths for part in parts], axis),
+        )
+
+    def _judge(self, best: Best) -> _Validation | None:
+        """The verdict of the validation episodes on a candidate whose training return reaches the threshold.
+
+        A candidate is not judged twice in a row: the validation episodes of a run are always the same.
+        """
+        if not self.early_stop or self.threshold is None or best.value < self.threshold:
+            return None
+        if self._judged is not None and np.array_equal(best.theta, self._judged):
+            return None
+        seeds = self._episodes(Purpose.VALIDATION, count=VALIDATION_EPISODES)
+        experience = self.measure(best.theta[None], seeds)
+        return _Validation(Best(best.theta, float(experience.returns.mean())), experience.steps)
+
+    def _note(self, validation: _Validation) -> None:
+        """Take a verdict into the state."""
+        judged = validation.judged
+        self._judged = judged.theta
+        self.validation_steps += validation.steps
+        if self._champion is None or judged.value > self._champion.value:
+            self._champion = judged
+        self.solved = self.threshold is not None and self._champion.value >= self.threshold
+
+    def _episodes(self, purpose: Purpose, *path: int, count: int) -> NDArray[np.int64]:
+        return episode_seeds(self.algorithm.seed, purpose, *path, count=count)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def kept(self) -> Best | None:
+        """The policy that the run stands for: the best on validation if any was judged, else the last generation's."""
+        return self._champion or self.algorithm.best
+
+    def _used_up(self) -> bool:
+        return self.budget.fraction(self.generation, self.steps, self.seconds) >= 1.0
+
+    def _finish(self, metrics: MetricsWriter) -> dict[str, float | int | str]:
+        """Test the policy that is kept, once, and store the figures."""
+        kept = self.kept
+        assert kept is not None  # a budget is at least one generation
+        with self._interrupts.breakable():
+            test = self.measure(kept.theta[None], self._episodes(Purpose.TEST, count=TEST_EPISODES))
+        figures = summarise(test.returns[0])
+        result: dict[str, float | int | str] = {
+            "stop": "solved" if self.solved else "budget",
+            "path": self.rollout.path,
+            "generations": self.generation,
+            "steps": self.steps,
+            "validation_steps": self.validation_steps,
+            "seconds": self.seconds,
+            "best": self.best_return,
+            "test_mean": figures.mean,
+            "test_std": figures.std,
+            "test_low": figures.low,
+            "test_high": figures.high,
+            "test_length": float(test.lengths.mean()),
+            "test_episodes": TEST_EPISODES,
+        }
+        if self.threshold is not None:
+            result["threshold"] = self.threshold
+        write_result(metrics, result, test.returns[0], test.lengths[0])
+        return result
+
+    def _tell_start(self) -> None:
+        plan = Plan(
+            name=self.run.name,
+            folder=self.run.folder,
+            environment=self.environment.name,
+            algorithm=str(self.run.config["algorithm"]),
+            path=self.rollout.path,
+            workers=self.executor.workers,
+            parameters=self.rollout.network.size,
+            budget=self.budget,
+            threshold=self.threshold if self.early_stop else None,
+            generation=self.generation,
+        )
+        for hook in self.hooks:
+            hook.start(plan)
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the run needs to go on, as a flat dict: its own part and the algorithm's."""
+        champion = self._champion
+        own = {
+            "generation": self.generation,
+            "steps": self.steps,
+            "validation_steps": self.validation_steps,
+            "seconds": self.seconds,
+            "best_return": float(self.best_return),
+            "solved": self.solved,
+            "champion": None if champion is None else champion.theta,
+            "champion_value": None if champion is None else champion.value,
+            "judged": self._judged,
+        }
+        return {
+            **{f"run/{name}": value for name, value in own.items()},
+            **{f"algorithm/{name}": value for name, value in self.algorithm.state().items()},
+        }
+
+    def _save(self, metrics: MetricsWriter) -> None:
+        """Rows first, so that no checkpoint is newer than its rows."""
+        metrics.flush()
+        self.run.checkpoints.write(self.state())
+        if self.kept is not None:
+            environment = self.environment
+            policy = Policy(
+                self.rollout.network.specification,
+                environment.observation_space,
+                environment.action_space,
+                self.kept.theta,
+            )
+            save(policy, self.run.policy_path, about={"environment": environment.name, "run": self.run.name})
+        self._saved = time.perf_counter()
+
+    def _restore(self, metrics: MetricsWriter) -> None:
+        """Go on from the last checkpoint, or from the beginning; rows that are newer go."""
+        state = self.run.checkpoints.read()
+        if state is not None:
+            own = _part(state, "run/")
+            self.generation, self.steps = int(own["generation"]), int(own["steps"])
+            self.validation_steps = int(own["validation_steps"])
+            self._seconds_before = float(own["seconds"])
+            self.best_return, self.solved = float(own["best_return"]), bool(own["solved"])
+            self._judged = own["judged"]
+            if own["champion"] is not None:
+                self._champion = Best(own["champion"], float(own["champion_value"]))
+            self.algorithm.restore(_part(state, "algorithm/"))
+        metrics.drop_after(self.generation)
+        delete_result(metrics)
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """What validation episodes said of a candidate, and how many steps they took."""
+
+    judged: Best
+    steps: int
+
+
+def best_of(request: Request, experience: Experience) -> Best:
+    """The candidate with the highest mean return, the first at ties."""
+    fitness = fitness_of(request, experience)
+    place = int(fitness.argmax())
+    return Best(request.parameters[place].copy(), float(fitness[place]))
+
+
+def _measure(rollout: Rollout, item: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Experience:
+    return rollout(*item)
+
+
+def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
