@@ -1,0 +1,70 @@
+# Everything happens in .venv, which is made when it is first needed. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+SEED ?= 0
+BIN := .venv/bin
+
+.PHONY: demo test test-slow check bench format clean help
+
+help:
+	@echo "make demo       train a CartPole controller and look at it (SEED=$(SEED))"
+	@echo "make test       the tests"
+	@echo "make test-slow  the proofs that take minutes"
+	@echo "make check      format, lint and types"
+	@echo "make bench      all benchmarks; their figures go to docs/benchmarks.md"
+	@echo "make format     mend the format"
+	@echo "make clean      remove .venv and caches"
+
+demo: .venv/core
+	$(BIN)/cartwheel train CartPole-v1 --seed $(SEED)
+
+test: .venv/dev
+	$(BIN)/pytest
+
+test-slow: .venv/dev
+	$(BIN)/pytest -m slow
+
+check: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/bench
+	$(BIN)/python -m benchmarks
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist
+
+# install,WHAT: uv where it can be had, since it takes a tenth of the time; pip otherwise.
+define install
+	@if [ -x $(BIN)/uv ]; then \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1); \
+	else \
+		$(BIN)/python -m pip install --quiet --upgrade pip && \
+		$(BIN)/python -m pip install --quiet -c constraints.txt $(1); \
+	fi
+	@touch $@
+endef
+
+.venv/core: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing what Cartwheel stands on into .venv ..."
+	$(call install,-e .)
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing Cartwheel and its development tools into .venv ..."
+	$(call install,-e . --group dev)
+
+.venv/bench: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing Cartwheel and what benchmarks need into .venv ..."
+	$(call install,-e . --group bench)
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Cartwheel needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet uv 2>/dev/null || echo "uv can't be had here; pip does it, in more time"
