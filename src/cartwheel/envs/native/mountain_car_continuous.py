@@ -98,4 +98,5 @@ NATIVE = NativeEnvironment(
     reset=reset,
     step=step,
     observe=observe,
+    state_of=lambda environment: environment.unwrapped.state,
 )

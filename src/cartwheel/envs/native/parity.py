@@ -14,7 +14,7 @@ def find_difference(native: NativeEnvironment, environment: Environment, steps: 
     """Step both side by side under random actions, for `steps` steps; the first difference in words, or None.
 
     Every second episode begins without a seed, going on with the generator as it stands.
-    Compared to the bit: observations, rewards, terminations.
+    Compared to the bit: observations, rewards, terminations, and the state where `native.state_of` tells it.
     """
     rng = np.random.default_rng(seed)
     reference = environment.make()
@@ -37,6 +37,10 @@ def find_difference(native: NativeEnvironment, environment: Environment, steps: 
             length += 1
             if _differ(observation, lane.observation[:, 0]):
                 return f"step {count}: expected observation {observation}, got {lane.observation[:, 0]}"
+            if native.state_of is not None:
+                state = np.asarray(native.state_of(reference), np.float64)
+                if state.tobytes() != lane.state[: len(state), 0].tobytes():
+                    return f"step {count}: expected state {state}, got {lane.state[: len(state), 0]}"
             if float(reward) != lane.reward[0] or bool(terminated) != lane.terminated[0]:
                 return f"step {count}: expected reward {reward}, got {lane.reward[0]}, or terminations differ"
             done = bool(terminated or truncated) or length >= environment.limit

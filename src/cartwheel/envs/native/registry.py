@@ -25,6 +25,8 @@ class NativeEnvironment:
 
     `ids` are the Gymnasium ids whose physics these are, in their plain form (no arguments); `entry_point` is the class
     that Gymnasium must hold under such an id; `state_size` is the number of rows of the state `(state_size, L)`.
+    `state_of` gives the state of one of Gymnasium's environments, which the first rows have to equal: observations
+    are rounded, and would hide a drift for long.
     """
 
     ids: tuple[str, ...]
@@ -33,6 +35,7 @@ class NativeEnvironment:
     reset: Callable[..., None]
     step: Callable[..., None]
     observe: Callable[..., None]
+    state_of: Callable[[Any], Any] | None = None
 
 
 def register(native: NativeEnvironment) -> None:

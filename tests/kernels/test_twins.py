@@ -1,0 +1,70 @@
+"""Each kernel against its plain twin, compiled and with compilation off."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from twins import EXACT, Twin, twins
+
+ALL = list(twins())
+
+
+def agree(pair: Twin) -> None:
+    got, expected = np.asarray(pair.run_kernel()), np.asarray(pair.run_twin())
+    assert got.shape == expected.shape
+    assert got.dtype == expected.dtype
+    if pair.level == EXACT:
+        np.testing.assert_array_equal(got, expected)
+    else:  # tanh of NumPy and of the C library: 4 ulp each, and what follows from it
+        np.testing.assert_allclose(got, expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("pair", ALL, ids=[f"{pair.kernel}: {pair.case}" for pair in ALL])
+def test_kernel_agrees_with_its_twin(pair: Twin) -> None:
+    agree(pair)
+
+
+def test_kernels_agree_with_compilation_off() -> None:
+    program = (
+        "import sys, warnings; sys.path.insert(0, sys.argv[1]); warnings.simplefilter('ignore')\n"
+        "import numba; assert numba.config.DISABLE_JIT\n"
+        "from kernels.test_twins import agree\nfrom twins import twins\n"
+        "pairs = list(twins())\nfor pair in pairs: agree(pair)\nprint(len(pairs))"
+    )
+    tests = str(Path(__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", program, tests],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(ALL)
+
+
+def test_a_wrong_kernel_is_noticed() -> None:
+    pair = ALL[0]
+    wrong = Twin(pair.kernel, pair.case, pair.level, lambda: np.asarray(pair.run_kernel()) + 1, pair.run_twin)
+    with pytest.raises(AssertionError):
+        agree(wrong)
+
+
+def test_every_entry_point_has_a_twin() -> None:
+    """The rollout's twin is the general path (tests/experience), the environments' is Gymnasium (tests/envs)."""
+    folder = Path(__file__).parents[2] / "src" / "cartwheel" / "kernels"
+    entries = set()
+    for path in folder.glob("*.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for line, following in pairwise(lines):
+            if line.startswith("@compiled(") and following.startswith("def ") and not following.startswith("def _"):
+                entries.add(f"{path.stem}.{following[4:].partition('(')[0]}")
+    assert entries - {"rollout.rollout"} == {pair.kernel for pair in ALL}

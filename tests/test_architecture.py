@@ -1,0 +1,168 @@
+"""The two tables of docs/design.md, held: which folder may import which, and where each third-party package lives."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "cartwheel"
+
+WORDS = {"errors", "registry", "settings", "seeds", "spaces"}
+MAY_IMPORT = {
+    "nn": set(),
+    "policies": {"nn"},
+    "kernels": set(),
+    "envs": {"kernels"},
+    "experience": {"nn", "policies", "kernels", "envs"},
+    "algorithms": {"nn", "policies", "experience.records"},
+    "storage": {"nn", "policies"},
+    "training": {"nn", "policies", "envs", "experience", "algorithms", "storage"},
+    "reports": {"storage", "experience", "envs", "policies"},
+    "cli": {"nn", "policies", "kernels", "envs", "experience", "algorithms", "storage", "training", "reports"},
+}
+HOMES = {
+    "gymnasium": {"envs"},
+    "pygame": {"envs"},
+    "numba": {"kernels"},
+    "cloudpickle": {"training"},
+    "scipy": {"experience"},
+    "matplotlib": {"reports"},
+    "PIL": {"reports"},
+    "safetensors": {"storage"},
+    "sqlite3": {"storage"},
+    "rich": {"cli"},
+    "cyclopts": {"cli"},
+    "numpy": {*MAY_IMPORT, *WORDS},
+}
+NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "torch", "jax", "random"}
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module name that a file imports, type-checking blocks included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def place(path: Path) -> str:
+    """The folder, or the module at the top, that a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def faults(where: str, names: Iterator[str]) -> list[str]:
+    found = []
+    for name in names:
+        top, *rest = name.split(".")
+        if top == "cartwheel" and rest:
+            target = rest[0]
+            if target in {where, "__version__"} | (WORDS if where != "nn" else set()):
+                continue
+            if where in WORDS or (
+                target not in MAY_IMPORT[where]
+                and not any(
+                    name == f"cartwheel.{allowed}" or name.startswith(f"cartwheel.{allowed}.")
+                    for allowed in MAY_IMPORT[where]
+                    if "." in allowed
+                )
+            ):
+                found.append(f"{where} imports {name}")
+        elif top in NEVER:
+            found.append(f"{where} imports {top}, which nobody may")
+        elif top in HOMES and where not in HOMES[top]:
+            found.append(f"{where} imports {top}, whose home is {HOMES[top]}")
+        elif top not in HOMES and top not in sys.stdlib_module_names and top not in {"cartwheel", "__future__"}:
+            found.append(f"{where} imports {top}, which has no home")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_point_one_way(path: Path) -> None:
+    names = [name for name in imports(path) if not re.fullmatch(r"cartwheel\.experience", name)]
+    assert faults(place(path), iter(names)) == []
+
+
+def test_the_test_sees_forbidden_imports() -> None:
+    assert faults("nn", iter(["numba"]))
+    assert faults("nn", iter(["cartwheel.errors"]))
+    assert faults("algorithms", iter(["cartwheel.experience.rollouts"]))
+    assert faults("algorithms", iter(["cartwheel.experience.records"])) == []
+    assert faults("policies", iter(["cartwheel.envs.environment"]))
+    assert faults("storage", iter(["pickle"]))
+    assert faults("training", iter(["cartwheel.cli.progress"]))
+    assert faults("training", iter(["requests"]))
+
+
+def test_packages_have_one_home_in_the_code() -> None:
+    """The table above allows folders; scipy and cloudpickle live in one file each."""
+    users: dict[str, set[str]] = {}
+    for path in FILES:
+        for name in imports(path):
+            users.setdefault(name.split(".")[0], set()).add(path.relative_to(PACKAGE).as_posix())
+    assert users["scipy"] == {"experience/statistics.py"}
+    assert users["cloudpickle"] == {"training/executors.py"}
+
+
+def test_the_folders_are_the_ones_of_the_design() -> None:
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(MAY_IMPORT)
+
+
+def test_no_global_randomness_and_no_time_of_day() -> None:
+    allowed = {"default_rng", "Generator", "PCG64", "SeedSequence"}
+    for path in FILES:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            for name in re.findall(r"np\.random\.(\w+)", line):
+                assert name in allowed, f"{path}: np.random.{name}"
+            assert not re.search(r"\btime\.time\(|datetime\.now|date\.today", line), f"{path}: {line.strip()}"
+
+
+def loaded_by(statement: str) -> set[str]:
+    program = f"import sys; {statement}; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.split()} | set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    plain = loaded_by("pass")
+    extra = loaded_by("import cartwheel") - plain
+    assert {name for name in extra if not name.startswith("cartwheel")} <= {"importlib", "typing", "collections"} | {
+        name for name in extra if name.split(".")[0] in sys.stdlib_module_names
+    }
+    assert "numpy" not in extra
+
+
+def test_nn_loads_numpy_only() -> None:
+    loaded = loaded_by("import cartwheel.nn")
+    third_party = {name for name in loaded if "." not in name and name not in sys.stdlib_module_names}
+    assert {name for name in third_party if not name.startswith("_")} <= {"cartwheel", "numpy", "sitecustomize"}
+
+
+def test_a_policy_file_needs_neither_numba_nor_gymnasium(tmp_path: Path) -> None:
+    file = tmp_path / "policy.safetensors"
+    program = (
+        "import cartwheel, numpy as np; from cartwheel.spaces import Box, Discrete;"
+        "policy = cartwheel.Policy(cartwheel.MLP((2,)), Box((1,), (-1.0,), (1.0,)), Discrete(2), np.ones(10));"
+        f"cartwheel.save(policy, {str(file)!r})"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    loaded = loaded_by(f"import cartwheel; cartwheel.load({str(file)!r}).act([0.5])")
+    assert not loaded & {"numba", "gymnasium", "matplotlib", "scipy", "rich", "cyclopts", "pygame"}
+
+
+def test_algorithms_can_be_listed_without_compiling() -> None:
+    loaded = loaded_by("from cartwheel.algorithms.registry import ALGORITHMS")
+    assert not loaded & {"numba", "gymnasium"}
