@@ -121,8 +121,8 @@ def _converted(name: str, value: Any, hint: Any) -> Any:
         return float(value)
     if hint is str and isinstance(value, str):
         return value
-    if origin is dict and isinstance(value, dict):
-        return value
+    if origin is Mapping and isinstance(value, Mapping):
+        return dict(value)
     if hint is Any:
         return value
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -1,0 +1,421 @@
+"""The loop: one result for any number of workers, across a kill and a resume; learning, and its control."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cartwheel
+from cartwheel.cli import api
+from cartwheel.errors import EnvironmentFault, UsageError
+from cartwheel.experience.records import Experience
+from cartwheel.storage.run import Run
+from cartwheel.training import trainer as trainer_module
+from cartwheel.training.hooks import Hook, Outcome, Plan
+from cartwheel.training.trainer import Trainer
+
+SMALL: dict[str, Any] = {"population": 12, "episodes": 2, "generations": 5, "early_stop": False, "seed": 4}
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages have tests of their own."""
+    from cartwheel.reports import page
+
+    monkeypatch.setattr(page, "write_report", lambda run, environment: page.Report(run.report_path, None))
+
+
+class Log(Hook):
+    """Keeps everything it is told."""
+
+    def __init__(self, act: Any = None) -> None:
+        self.plans: list[Plan] = []
+        self.rows: list[dict[str, float]] = []
+        self.notes: list[str] = []
+        self.outcomes: list[Outcome] = []
+        self.act = act
+
+    def start(self, plan: Plan) -> None:
+        self.plans.append(plan)
+
+    def row(self, row: Any) -> None:
+        self.rows.append(dict(row))
+        if self.act is not None:
+            self.act(row)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def end(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+def train(folder: Path, name: str, environment: Any = "CartPole-v1", log: Log | None = None, **options: Any) -> Run:
+    return cartwheel.train(environment, name=name, runs=folder, hooks=[log or Log()], **{**SMALL, **options})
+
+
+def test_the_digest_is_the_same_for_any_number_of_workers_and_both_paths(tmp_path: Path) -> None:
+    digests = {
+        train(tmp_path, f"{native}-{workers}", native=native, workers=workers).digest()
+        for native, counts in ((True, (1, 2, 3)), (False, (1, 2)))
+        for workers in counts
+    }
+    assert len(digests) == 1
+
+
+def test_another_seed_or_setting_gives_another_digest(tmp_path: Path) -> None:
+    digests = [
+        train(tmp_path, f"run-{k}", **options).digest()
+        for k, options in enumerate(({}, {"seed": 5}, {"mutation_std": 0.31}, {"generations": 4}, {"hidden": (15,)}))
+    ]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_configuration_repeats_the_run(tmp_path: Path) -> None:
+    first = train(tmp_path, "first", mutation_std=0.2, hidden=(5, 3), activation="tanh")
+    again = cartwheel.train(config=first.folder / "config.toml", name="again", runs=tmp_path, hooks=[])
+    assert again.digest() == first.digest()
+
+
+def test_a_run_that_the_clock_ended_is_repeated_by_its_generations(tmp_path: Path) -> None:
+    options = {"population": 12, "episodes": 2, "early_stop": False}
+    first = cartwheel.train("CartPole-v1", name="first", runs=tmp_path, hooks=[], seconds=0.2, **options)
+    assert first.result is not None
+    assert first.config["train"]["generations"] == first.result["generations"]
+    again = cartwheel.train(config=first.folder / "config.toml", name="again", runs=tmp_path, hooks=[])
+    assert again.digest() == first.digest()
+
+
+def test_flags_go_before_the_file_that_before_the_preset_that_before_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('environment = "CartPole-v1"\n[genetic]\npopulation = 10\nepisodes = 3\n')
+    run = cartwheel.train(
+        config=file,
+        preset="tutorial",
+        name="x",
+        runs=tmp_path,
+        hooks=[],
+        population=8,
+        max_episode_steps=20,
+        generations=1,
+    )
+    config = run.config
+    assert config["genetic"]["population"] == 8  # given
+    assert config["genetic"]["episodes"] == 3  # the file's
+    assert config["genetic"]["parents"] == 1 / 64  # the preset's
+    assert config["genetic"]["tournament"] == 3  # the default
+    assert config["train"]["max_episode_steps"] == 20
+
+
+def test_a_resumed_run_with_a_larger_budget_equals_one_that_had_it_at_once(tmp_path: Path) -> None:
+    whole = train(tmp_path, "whole", generations=8)
+    part = train(tmp_path, "part", generations=3)
+    assert part.digest() != whole.digest()
+    log = Log()
+    cartwheel.resume("part", runs=tmp_path, hooks=[log], generations=8)
+    assert part.digest() == whole.digest()
+    assert [row["generation"] for row in log.rows] == [4, 5, 6, 7, 8]
+    assert log.plans[0].generation == 3
+    assert part.config["train"]["generations"] == 8
+    np.testing.assert_array_equal(part.policy.theta, whole.policy.theta)
+    np.testing.assert_array_equal(part.test_episodes[0], whole.test_episodes[0])  # type: ignore[index]
+
+
+def test_a_fault_in_the_environment_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    whole = train(tmp_path, "whole", native=False)
+
+    class Broken(Log):
+        def row(self, row: Any) -> None:
+            super().row(row)
+            if row["generation"] == 3:
+                raise EnvironmentFault("CartPole-v1", 1, 2, "step", "told to")
+
+    with pytest.raises(EnvironmentFault):
+        train(tmp_path, "broken", native=False, log=Broken())
+    broken = Run.open("broken", tmp_path)
+    assert broken.status == "interrupted"
+    assert broken.policy is not None
+    cartwheel.resume(broken, hooks=[])
+    assert broken.digest() == whole.digest()
+    assert broken.status == "finished"
+
+
+CHILD = """
+    import os, signal, sys
+    import cartwheel
+    from cartwheel.reports import page
+    from cartwheel.training import trainer
+    from cartwheel.training.hooks import Hook
+
+    folder, number, generation, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    page.write_report = lambda run, environment: page.Report(run.report_path, None)
+    trainer._CHECKPOINT_SECONDS = 0.0 if how == "often" else 1e9
+
+    class Killer(Hook):
+        def row(self, row):
+            if row["generation"] == generation:
+                os.kill(os.getpid(), number)
+
+    try:
+        cartwheel.train("CartPole-v1", name="killed", runs=folder, hooks=[Killer()], population=12, episodes=2,
+                        generations=5, early_stop=False, seed=4)
+    except cartwheel.CartwheelError as error:
+        print(error)
+        sys.exit(error.exit_status)
+"""
+
+
+def child(folder: Path, number: int, generation: int, how: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(folder), str(int(number)), str(generation), how],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("generation", "how"), [(1, "never"), (3, "often")])
+def test_a_killed_run_resumes_to_the_same_digest(tmp_path: Path, generation: int, how: str) -> None:
+    whole = train(tmp_path, "whole")
+    assert child(tmp_path, signal.SIGKILL, generation, how).returncode == -signal.SIGKILL
+    run = Run.open("killed", tmp_path)
+    assert (run.checkpoints.read() is None) == (how == "never")
+    cartwheel.resume(run, hooks=[])
+    assert run.digest() == whole.digest()
+    assert list(run.metrics["generation"]) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: int) -> None:
+    whole = train(tmp_path, "whole")
+    done = child(tmp_path, number, 2, "never")
+    assert done.returncode == 128 + number
+    assert done.stdout.strip() == "interrupted; go on with: cartwheel resume killed"
+    run = Run.open("killed", tmp_path)
+    assert run.status == "interrupted"
+    state = run.checkpoints.read()
+    assert state is not None
+    assert state["run/generation"] == 2
+    cartwheel.resume(run, hooks=[])
+    assert run.digest() == whole.digest()
+
+
+def test_a_signal_breaks_off_a_slow_generation_at_once(tmp_path: Path) -> None:
+    program = """
+        import sys, time
+        import gymnasium, cartwheel
+
+        class Slow(gymnasium.Wrapper):
+            def step(self, action):
+                time.sleep(0.05)
+                return super().step(action)
+
+        try:
+            cartwheel.train(lambda: Slow(gymnasium.make("CartPole-v1")), name="slow", runs=sys.argv[1], hooks=[],
+                            workers=int(sys.argv[2]), solved_at=475)
+        except cartwheel.CartwheelError as error:
+            sys.exit(error.exit_status)
+    """
+    for workers in ("1", "2"):
+        folder = tmp_path / workers
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program), str(folder), workers])
+        lock = folder / "slow" / "metrics.sqlite"
+        deadline = time.monotonic() + 60
+        while not lock.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(3.0 if workers == "2" else 0.5)
+        os.kill(process.pid, signal.SIGINT)
+        started = time.monotonic()
+        assert process.wait(timeout=30) == 130
+        assert time.monotonic() - started < 5  # a whole generation takes minutes
+
+
+def test_it_learns_cartpole_and_not_from_shuffled_fitness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statistical: 5 seeds each; the share of seeds that learn must be 5 of 5, and 0 of 5 with shuffled returns."""
+    budget = {"generations": 8, "early_stop": False, "population": 64, "episodes": 5}
+
+    def medians(kind: str) -> list[float]:
+        results = [train(tmp_path, f"{kind}-{seed}", **{**budget, "seed": seed}) for seed in range(1000, 1005)]
+        return [float(run.metrics["return_mean"][-1]) for run in results]
+
+    learnt = medians("plain")
+    honest = Trainer.measure
+
+    def shuffled(self: Trainer, parameters: Any, seeds: Any) -> Experience:
+        experience = honest(self, parameters, seeds)
+        order = np.random.default_rng(self.generation).permutation(len(parameters))
+        return Experience(experience.returns[order], experience.lengths[order])
+
+    monkeypatch.setattr(Trainer, "measure", shuffled)
+    control = medians("shuffled")
+    assert min(learnt) > 120
+    assert max(control) < 70
+
+
+def test_solved_is_judged_on_validation_and_reported_on_test_episodes(tmp_path: Path) -> None:
+    run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], seed=0)
+    result = run.result
+    assert result is not None
+    assert result["stop"] == "solved"
+    assert float(result["test_mean"]) >= 475
+    judged = run.metrics["validation_return"]
+    assert judged[-1] >= 475
+    assert np.isnan(judged[:-1]).all() or (judged[:-1][~np.isnan(judged[:-1])] < 475).all()
+    assert result["validation_steps"] > 0
+    assert result["steps"] == run.metrics["steps"][-1]
+    evaluation = cartwheel.evaluate(run)
+    assert evaluation.mean == result["test_mean"]
+    assert evaluation.episodes == result["test_episodes"] == 100
+    other = cartwheel.evaluate(run, seed=1)
+    assert not np.array_equal(other.lengths, evaluation.lengths) or other.mean == 500.0
+
+
+def test_test_episodes_are_those_of_other_runs_too() -> None:
+    from cartwheel.seeds import Purpose, episode_seeds
+
+    one, other = (episode_seeds(seed, Purpose.TEST, count=100) for seed in (0, 1))
+    np.testing.assert_array_equal(one, other)
+    kinds = [set(episode_seeds(3, purpose, count=100)) for purpose in Purpose]
+    assert len(set.union(*kinds)) == sum(len(kind) for kind in kinds)
+
+
+def test_the_policy_kept_is_one_that_was_measured(tmp_path: Path) -> None:
+    measured: list[bytes] = []
+    honest = Trainer.measure
+
+    class Watch(Trainer):
+        def measure(self, parameters: Any, seeds: Any) -> Experience:
+            measured.extend(np.asarray(row).tobytes() for row in parameters)
+            return honest(self, parameters, seeds)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr("cartwheel.training.build.Trainer", Watch)
+    try:
+        run = train(tmp_path, "x")
+    finally:
+        patch.undo()
+    assert run.policy.theta.tobytes() in measured
+
+
+def test_a_candidate_is_not_judged_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A threshold that training reaches and validation does not: the same elite is not judged again and again."""
+    monkeypatch.setattr(trainer_module, "VALIDATION_EPISODES", 7)
+    run = cartwheel.train(
+        "CartPole-v1", name="x", runs=tmp_path, hooks=[], population=4, episodes=1, mutation_std=1e-6, generations=6,
+        solved_at=9.0, max_episode_steps=9, seed=0,
+    )  # fmt: skip
+    judged = ~np.isnan(run.metrics["validation_return"])
+    assert run.metrics["validation_steps"][-1] == 7 * 9 * judged.sum()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"population": 1}, "--population: expected at least 2, got 1"),
+        ({"populaton": 3}, "did you mean 'population'"),
+        ({"seed": -1}, "--seed: expected at least 0"),
+        ({"preset": "tutoral"}, "did you mean 'tutorial'"),
+        ({"activation": "relo"}, "did you mean 'relu'"),
+        ({"algorithm": "geneti"}, "did you mean 'genetic'"),
+        ({"hidden": (0,)}, "--hidden: expected at least 1"),
+        ({"name": "a/b"}, "can't name a run"),
+        ({"env_args": {"gravity": 3}}, "unexpected keyword argument"),
+    ],
+)
+def test_bad_settings_are_one_line_and_nothing_is_written(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        cartwheel.train("CartPole-v1", runs=tmp_path / "runs", hooks=[], **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_existing_name_is_refused_and_left_alone(tmp_path: Path) -> None:
+    first = train(tmp_path, "x")
+    before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match="'x'"):
+        train(tmp_path, "x")
+    assert before == {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_run_wants_a_larger_budget(tmp_path: Path) -> None:
+    run = train(tmp_path, "x")
+    with pytest.raises(UsageError, match="larger budget than 5 generations"):
+        cartwheel.resume(run, hooks=[])
+    with pytest.raises(UsageError, match="--seed can't change"):
+        cartwheel.resume(run, hooks=[], seed=3)
+
+
+def test_a_second_trainer_in_the_same_folder_is_stopped(tmp_path: Path) -> None:
+    def second(row: Any) -> None:
+        if row["generation"] == 2:
+            with pytest.raises(cartwheel.CartwheelError, match=str(os.getpid())):
+                cartwheel.resume("x", runs=tmp_path, hooks=[], generations=9)
+
+    run = train(tmp_path, "x", log=Log(second))
+    assert run.result is not None
+
+
+def test_hooks_are_told_of_everything(tmp_path: Path) -> None:
+    log = Log()
+    run = train(tmp_path, "x", log=log)
+    assert len(log.plans) == len(log.outcomes) == 1
+    assert [row["generation"] for row in log.rows] == [1, 2, 3, 4, 5]
+    assert log.plans[0].path == "native"
+    assert log.plans[0].parameters == 114
+    assert log.outcomes[0].files["policy"] == run.policy_path
+    steps = [row["steps"] for row in log.rows]
+    assert steps == sorted(steps)
+    assert [row["best"] for row in log.rows] == list(np.maximum.accumulate([row["return_best"] for row in log.rows]))
+
+
+def test_a_default_budget_is_always_there(tmp_path: Path) -> None:
+    log = Log()
+    cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[log], seed=0)
+    assert log.plans[0].budget.steps == 20_000_000
+
+
+def test_an_environment_that_ignores_its_seed_is_warned_of(tmp_path: Path) -> None:
+    import gymnasium
+
+    class Deaf(gymnasium.Wrapper[Any, Any, Any, Any]):
+        count = 0
+
+        def reset(self, **arguments: Any) -> Any:
+            Deaf.count += 1
+            return super().reset(seed=Deaf.count)
+
+    log = Log()
+    train(tmp_path, "x", environment=lambda: Deaf(gymnasium.make("CartPole-v1")), log=log, generations=1)
+    assert any("another episode for the same seed" in note for note in log.notes)
+
+
+def test_a_policy_of_other_spaces_is_refused(tmp_path: Path) -> None:
+    run = train(tmp_path, "x", generations=1)
+    with pytest.raises(UsageError, match="this policy is for another observation space"):
+        cartwheel.evaluate(run.policy_path, environment="MountainCarContinuous-v0")
+
+
+def test_sampled_evaluation_draws_and_repeats(tmp_path: Path) -> None:
+    run = train(tmp_path, "x", generations=1)
+    one, two = (cartwheel.evaluate(run, episodes=5, sample=True) for _ in range(2))
+    np.testing.assert_array_equal(one.returns, two.returns)
+    assert not np.array_equal(one.returns, cartwheel.evaluate(run, episodes=5).returns)
+
+
+def test_evaluation_by_either_path_is_the_same(tmp_path: Path) -> None:
+    run = train(tmp_path, "x", native=False)
+    general = cartwheel.evaluate(run, episodes=8)
+    native = cartwheel.evaluate(run.policy_path, episodes=8)
+    np.testing.assert_array_equal(general.returns, native.returns)
+    assert api.evaluate(run, episodes=8).length_mean == general.lengths.mean()
