@@ -61,6 +61,7 @@ class Trainer:
         self._judged: NDArray[np.float32] | None = None  # the last one judged there
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
+        self._changing = False  # within a generation's change of state: not to be saved
         self._interrupts = Interrupts()
 
     def train(self) -> dict[str, float | int | str]:
@@ -84,7 +85,8 @@ class Trainer:
                     self._save(metrics)
                     raise Interrupted(stop.signal, self.run.name) from None
                 except Exception:
-                    self._save(metrics)
+                    if not self._changing:
+                        self._save(metrics)
                     raise
         finally:
             metrics.close()
@@ -102,7 +104,7 @@ class Trainer:
             seeds = self._episodes(Purpose.TRAINING, self.generation, count=request.episodes)
             experience = self.measure(request.parameters, seeds)
             validation = self._judge(best_of(request, experience))
-        # From here to the end nothing is broken off, since the state changes.
+        self._changing = True
         figures = self.algorithm.tell(experience)
         self.generation += 1
         self.steps += experience.steps
@@ -119,6 +121,7 @@ class Trainer:
             "validation_return": np.nan if validation is None else validation.judged.value,
         }
         metrics.add(row)
+        self._changing = False
         for hook in self.hooks:
             hook.row(row)
 
