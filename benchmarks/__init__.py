@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks NAME`. Each is one file here that registers itself; see `records.py`."""
