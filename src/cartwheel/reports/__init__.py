@@ -1,0 +1,1 @@
+"""Reports: curves, pictures of a policy at work, and the page that shows both."""

@@ -1,0 +1,233 @@
+"""The parts of a report's page, each a piece of markup; an empty text where a run has nothing to show there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from cartwheel.reports.again import lines_to_type
+from cartwheel.reports.curves import Canvas, curve_points, histogram, learning_curve
+from cartwheel.reports.facts import Facts
+from cartwheel.reports.markup import commands, number, paragraph, section, tables, text, webp
+from cartwheel.reports.pictures import Pictures
+
+_WIDTHS = {"wide": 720, "narrow": 330}  # of the drawings for a desktop and for a phone, in CSS pixels
+
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def heading(facts: Facts) -> str:
+    """What was trained, and what came of it."""
+    return f"""<header>
+<p>Cartwheel report of the run {text(facts.name)}</p>
+<h1>{text(facts.environment)}</h1>
+<p>{text(_subject(facts))}</p>
+{_verdict(facts)}
+</header>"""
+
+
+def _subject(facts: Facts) -> str:
+    parts = [f"algorithm {facts.algorithm}", f"seed {facts.seed}"]
+    if facts.policy is not None:
+        network = facts.policy.network
+        parts.insert(0, f"{'-'.join(map(str, network.sizes))} network, {network.size:,} parameters")
+    return " \N{MIDDLE DOT} ".join(parts)
+
+
+def _verdict(facts: Facts) -> str:
+    figure, lines = _test_figure(facts) if facts.result else _training_figure(facts)
+    meaning = "".join(f"<span>{text(line)}</span>" for line in lines)
+    return f"""<div class="verdict{" solved" if facts.reached else ""}">
+<p class="state">{text(facts.verdict)}</p>
+<p class="figure">{text(figure)}</p>
+<p class="meaning">{meaning}</p>
+</div>"""
+
+
+def _test_figure(facts: Facts) -> tuple[str, list[str]]:
+    result, returns = facts.result, facts.returns
+    lines = [f"mean return of {returns.size:,} test episodes"]
+    if returns.size and returns.min() == returns.max():
+        lines = [f"return of each of {returns.size:,} test episodes"]
+    elif returns.size and "test_low" in result:
+        lines.append(f"95 % interval of the mean {_range(result['test_low'], result['test_high'])}")
+        lines.append(f"single episodes {_range(returns.min(), returns.max())}")
+    if facts.threshold is not None:
+        lines.append(f"solved means {number(facts.threshold)} or more")
+    if "steps" in result and "seconds" in result:
+        lines.append(f"trained for {_count(result['steps'])} environment steps in {_duration(result['seconds'])}")
+    return number(result.get("test_mean", np.nan), 5), lines
+
+
+def _training_figure(facts: Facts) -> tuple[str, list[str]]:
+    if not facts.generations or "best" not in facts.metrics:
+        return "\N{EN DASH}", ["no generation is finished yet"]
+    done = f"{facts.generations:,} generation{'s' if facts.generations > 1 else ''}"
+    lines = [f"best return in training so far, after {done}", "not a test: those episodes chose the candidate"]
+    if facts.threshold is not None:
+        lines.append(f"solved means {number(facts.threshold)} or more")
+    return number(float(facts.metrics["best"][-1]), 5), lines
+
+
+def work(pictures: Pictures) -> str:
+    """The policy at work beside an untrained one; a still picture for who wants nothing to move."""
+    if pictures.problem:
+        return section("At work", paragraph(f"There is no picture of the policy at work: {pictures.problem}"))
+    width, height = pictures.size
+    return section(
+        "At work",
+        f"""<details open>
+<summary>Animation, {_tempo(pictures.speed)} (close it to stop it)</summary>
+<figure>
+<picture>
+<source media="(prefers-reduced-motion: reduce)" srcset="{webp(pictures.still)}">
+<img src="{webp(pictures.animation)}" width="{width}" height="{height}" alt="{text(pictures.words)}">
+</picture>
+<figcaption>{text(pictures.words)} A dimmed picture is of an episode that is over.</figcaption>
+</figure>
+</details>""",
+    )
+
+
+def _tempo(speed: float) -> str:
+    times = number(speed, 2)
+    return "in real time" if times == "1" else f"at {times} times its real speed"
+
+
+def learning(facts: Facts) -> str:
+    """The learning curve."""
+    columns = [facts.metrics.get(name) for name in ("steps", "return_mean", "return_best")]
+    if any(column is None or not len(column) for column in columns):
+        return section("Learning", paragraph("No generation is finished yet, so there is no curve."))
+    curve = curve_points(*columns)  # type: ignore[arg-type]
+    title = f"Mean and best return of each generation over environment steps, in {facts.environment}"
+    drawings = _drawings("curve", 0.42, lambda canvas: learning_curve(curve, facts.threshold, canvas, title))
+    if not drawings:
+        return section("Learning", paragraph("No return in training was finite, so there is no curve."))
+    points = "A point is a generation"
+    if curve.merged > 1:
+        points = f"A point is {curve.merged} generations, the mean of their means and the best of their bests"
+    legend = [("", "mean of a generation"), ("best", "its best candidate")]
+    if facts.threshold is not None:
+        legend.append(("mark", f"solved: {number(facts.threshold)} or more"))
+    items = "".join(f'<li class="{name}">{text(words)}</li>' for name, words in legend)
+    return section(
+        "Learning",
+        f'<figure>\n<ul class="legend">{items}</ul>\n{drawings}\n<figcaption>{text(points)}. Returns are those of '
+        "training episodes, which are new in each generation.</figcaption>\n</figure>",
+    )
+
+
+def test(facts: Facts) -> str:
+    """How the test episodes came out, one by one."""
+    returns = facts.returns
+    if not returns.size:
+        return ""
+    title = f"How many of {returns.size} test episodes had which return, in {facts.environment}"
+    drawings = _drawings("test", 0.3, lambda canvas: histogram(returns, facts.threshold, canvas, title))
+    if not drawings:
+        return ""  # all returned the same, as the heading says
+    words = f"{returns.size:,} episodes that had no part in the training."
+    if facts.threshold is not None:
+        count = int((returns >= facts.threshold).sum())
+        words += f" {count:,} of them returned {number(facts.threshold)} (the dashed line) or more."
+    return section("Test episodes", f"<figure>\n{drawings}\n<figcaption>{text(words)}</figcaption>\n</figure>")
+
+
+def _drawings(name: str, ratio: float, draw: Callable[[Canvas], str]) -> str:
+    """A drawing twice, for a desktop and for a phone, of which the page shows one."""
+    made = []
+    for width_name, width in _WIDTHS.items():
+        drawing = draw(Canvas(f"{name}-{width_name}", width, max(220, round(width * ratio))))
+        made.append(drawing.replace("<svg ", f'<svg class="{width_name}" ', 1))
+    return "\n".join(made) if all(made) else ""
+
+
+def results(facts: Facts) -> str:
+    """All figures of a finished run."""
+    result = dict(facts.result)
+    if "test_low" in result:
+        result["test_interval"] = _range(result["test_low"], result["test_high"])
+    rows = {group: list(_rows(result, columns)) for group, columns in _RESULT.items()}
+    return section("Results", tables(rows))
+
+
+def _rows(
+    result: Mapping[str, Any], columns: Mapping[str, tuple[str, Callable[[Any], str]]]
+) -> Iterator[tuple[str, str]]:
+    for name, (label, form) in columns.items():
+        if name in result:
+            yield label, form(result[name])
+
+
+def settings(facts: Facts) -> str:
+    """All settings, and the versions that the run was made with."""
+    groups: dict[str, list[tuple[str, str]]] = {"Run": []}
+    titles = {"train": "Training", "versions": "Versions"}
+    for name, value in facts.config.items():
+        if isinstance(value, Mapping):
+            groups[titles.get(name, f"Algorithm {name}")] = [(key, _setting(item)) for key, item in value.items()]
+        else:
+            groups["Run"].append((name, _setting(value)))
+    return section("Settings", tables(groups))
+
+
+def again(facts: Facts) -> str:
+    """What to type to repeat the run, go on with it and use its policy."""
+    where = f"From the folder that holds {facts.place.rpartition('/')[0]}:"
+    return section("Do it again", paragraph(where), commands(lines_to_type(facts)))
+
+
+def _setting(value: Any) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case Mapping():
+            return ", ".join(f"{key}={_setting(item)}" for key, item in value.items()) or "none"
+        case list():
+            return ", ".join(map(_setting, value)) or "none"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
+def _range(low: float, high: float) -> str:
+    return f"{number(low, 5)} to {number(high, 5)}"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    """A length of time: "0.84 s", "12 min 5 s", "3 h 20 min"."""
+    if seconds < 60:
+        return f"{seconds:.3g}{_SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    parts = (minutes, "min", rest, "s") if minutes < 60 else (minutes // 60, "h", minutes % 60, "min")
+    return _SPACE.join(map(str, parts))
+
+
+# Figures of a result by the names that they are stored under: their labels and forms.
+_RESULT: dict[str, dict[str, tuple[str, Callable[[Any], str]]]] = {
+    "Test": {
+        "test_mean": ("mean return", number),
+        "test_interval": ("95 % interval of the mean, by Student's t", str),
+        "test_std": ("standard deviation of an episode", number),
+        "test_length": ("mean length of an episode, steps", number),
+        "test_episodes": ("episodes", _count),
+        "threshold": ("threshold", number),
+    },
+    "Training": {
+        "stop": ("why it ended", str),
+        "generations": ("generations", _count),
+        "steps": ("environment steps", _count),
+        "validation_steps": ("environment steps of validation, counted apart", _count),
+        "best": ("best mean return of a candidate", number),
+        "seconds": ("time", _duration),
+        "path": ("physics", str),
+    },
+}

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from storage_faults import begin, end, flipped
+
+from cartwheel import spaces
+from cartwheel.errors import StorageError
+from cartwheel.policies.policy import Policy, build_network
+from cartwheel.policies.specification import MLP
+from cartwheel.storage.arrays import pack, unpack
+from cartwheel.storage.checkpoint import Checkpoints
+from cartwheel.storage.policy_file import load, read_about, save
+
+BOX = spaces.Box((2,), (-math.inf, -1.0), (math.inf, 1.0))
+TWO = spaces.Discrete(2)
+NESTED = spaces.Dict(("p", "q"), (spaces.Discrete(3, start=-1), spaces.Tuple((BOX, spaces.MultiBinary((2, 2))))))
+
+
+def policy(hidden: tuple[int, ...] = (2,), obs: spaces.Space = BOX, act: spaces.Space = TWO) -> Policy:
+    network = build_network(MLP(hidden, "tanh"), obs, act)
+    return Policy(MLP(hidden, "tanh"), obs, act, np.random.default_rng(1).standard_normal(network.size))
+
+
+def same(a: Policy, b: Policy) -> bool:
+    parts = [(p.specification, p.observation_space, p.action_space, p.theta.tobytes()) for p in (a, b)]
+    return parts[0] == parts[1]
+
+
+@pytest.mark.parametrize(
+    ("obs", "act"),
+    [
+        (BOX, spaces.Discrete(2, start=5)),
+        (NESTED, spaces.MultiDiscrete((2,), (2, 3), (0, -1))),
+        (spaces.Discrete(4), spaces.Box((1,), (-1.0,), (1.0,))),
+    ],
+)
+@pytest.mark.parametrize("hidden", [(), (3, 4)])
+def test_a_policy_comes_back(tmp_path, obs, act, hidden):
+    saved = policy(hidden, obs, act)
+    assert save(saved, str(tmp_path / "p.safetensors")) == tmp_path / "p.safetensors"
+    assert same(load(tmp_path / "p.safetensors"), saved)
+    assert read_about(tmp_path / "p.safetensors") == {}
+
+
+def test_what_is_said_about_it_comes_back(tmp_path):
+    about = {"environment": "CartPole-v1", "test": {"mean": np.float64(487.25), "std": math.inf, "episodes": 100}}
+    path = save(policy(), tmp_path / "p", about)
+    assert read_about(path) == about
+    with pytest.raises(StorageError, match="about, factory: expected numbers, texts, lists and tables, got function"):
+        save(policy(), tmp_path / "q", {"factory": policy})
+    assert not (tmp_path / "q").exists()
+
+
+def test_a_run_folder_stands_for_its_policy(tmp_path):
+    saved = policy()
+    save(saved, tmp_path / "policy.safetensors", {"a": 1})
+    assert same(load(tmp_path), saved)
+    assert read_about(tmp_path) == {"a": 1}
+
+
+@pytest.mark.parametrize("name", ["missing", ""])
+def test_a_missing_file_is_named(tmp_path, name):
+    with pytest.raises(StorageError, match="no such file") as caught:
+        load(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_every_truncation_and_every_flipped_bit_is_noticed_or_harmless(tmp_path, monkeypatch):
+    saved, path = policy(), tmp_path / "p"
+    data = save(saved, path).read_bytes()
+    content = [data]  # thousands of real files would take half a minute
+    monkeypatch.setattr("cartwheel.storage.policy_file.read_whole", lambda path: content[0])
+    for length in range(len(data)):
+        content[0] = data[:length]
+        with pytest.raises(StorageError, match="damaged"):
+            load(path)
+    harmless, problems = 0, set()
+    for bit in range(8 * len(data)):
+        content[0] = flipped(data, bit)
+        try:
+            other = load(path)
+        except StorageError as problem:
+            problems.add(str(problem).split(": ")[0])
+        else:
+            harmless += 1
+            assert same(other, saved)
+    assert harmless <= 16
+    assert problems == {str(path)}
+
+
+def changed(theta: Any = None, **entries: Any) -> bytes:
+    """A file that is sound but for what is in it."""
+    arrays, metadata = unpack(DATA, "here")
+    return pack(arrays if theta is None else {"theta": theta}, {**metadata, **entries})
+
+
+DATA = pack(
+    {"theta": policy().theta},
+    {
+        "kind": "policy",
+        "specification": {"kind": "mlp", "hidden": [2], "activation": "tanh"},
+        "observation_space": spaces.to_data(BOX),
+        "action_space": spaces.to_data(spaces.Discrete(2)),
+        "about": {},
+    },
+)
+
+
+def test_the_format_of_files_that_are_out_there(tmp_path):
+    (tmp_path / "p").write_bytes(DATA)
+    assert same(load(tmp_path / "p"), policy())
+
+
+HUGE = 2**31 - 1
+UNUSABLE = {
+    "kind": changed(kind="checkpoint"),
+    "other arrays": pack({"weights": np.zeros(12, np.float32)}, {"kind": "policy"}),
+    "nothing": pack({}, {}),
+    "specification": changed(specification={"kind": "pickle"}),
+    "activation": changed(specification={"kind": "mlp", "hidden": [2], "activation": "exec"}),
+    "units": changed(specification={"kind": "mlp", "hidden": [2**40], "activation": "tanh"}),
+    "many layers": changed(specification={"kind": "mlp", "hidden": [2**20] * 1000, "activation": "tanh"}),
+    "space": changed(observation_space={"kind": "box"}),
+    "unbounded": changed(action_space=spaces.to_data(BOX)),
+    "too few": changed(theta=np.zeros(11, np.float32)),
+    "matrix": changed(theta=np.zeros((1, 12), np.float32)),
+    "type": changed(theta=np.zeros(12, np.float64)),
+    "NaN": changed(theta=np.full(12, np.nan, np.float32)),
+    "observations": changed(observation_space={"kind": "discrete", "n": HUGE, "start": 0}),
+    "actions": changed(action_space={"kind": "discrete", "n": HUGE, "start": 0}),
+    "bits": changed(action_space={"kind": "multi-binary", "shape": [HUGE]}),
+    "more bits": changed(action_space={"kind": "multi-binary", "shape": [HUGE, HUGE, HUGE]}),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_sound_file_with_unusable_content_fails_at_once(tmp_path, name):
+    (tmp_path / "p").write_bytes(UNUSABLE[name])
+    before = time.process_time()
+    with pytest.raises(StorageError) as caught:
+        load(tmp_path / "p")
+    assert time.process_time() - before < 0.5  # gigabytes would take longer, where there are any
+    assert str(caught.value).startswith(f"{tmp_path / 'p'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_is_no_policy(tmp_path):
+    Checkpoints(tmp_path).write({"theta": np.zeros(12, np.float32)})
+    with pytest.raises(StorageError, match="expected a policy, got a file of the kind 'checkpoint'"):
+        load(tmp_path / "last.safetensors")
+
+
+ACTING = """
+import sys, cartwheel
+action, _ = cartwheel.load(sys.argv[1]).act([0.5, -0.5])
+heavy = "numba gymnasium matplotlib sqlite3 scipy PIL rich tempfile".split()
+print(action, *(name for name in heavy if name in sys.modules))
+"""
+
+
+def test_acting_needs_none_of_the_heavy_packages(tmp_path: Path):
+    path = save(policy(), tmp_path / "p")
+    expected = policy().act([0.5, -0.5])[0]
+    assert end(begin(ACTING, path)).split() == [str(expected)]
