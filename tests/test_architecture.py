@@ -31,6 +31,7 @@ HOMES = {
     "gymnasium": {"envs"},
     "pygame": {"envs"},
     "numba": {"kernels"},
+    "llvmlite": {"kernels"},
     "cloudpickle": {"training"},
     "scipy": {"experience"},
     "matplotlib": {"reports"},

@@ -42,7 +42,7 @@ WITNESSED = [
     gym.Discrete(5),
     gym.Discrete(4, start=-2),
     gym.MultiDiscrete([2, 4, 3]),
-    gym.MultiDiscrete([[2, 4], [3, 5]], start=[[0, -1], [10, 3]]),
+    gym.MultiDiscrete(np.array([[2, 4], [3, 5]]), start=np.array([[0, -1], [10, 3]])),
     gym.MultiBinary(5),
     gym.MultiBinary([2, 3]),
     gym.Tuple((gym.Discrete(3), gym.Box(-1, 1, (2,)), gym.MultiBinary(2))),
@@ -60,7 +60,7 @@ def test_flattens_as_gymnasium_does(space: Any) -> None:
         value = space.sample()
         flat = flatten(described, value)
         assert flat.dtype == np.float32
-        np.testing.assert_array_equal(flat, gym.flatten(space, value).astype(np.float32))
+        np.testing.assert_array_equal(flat, np.asarray(gym.flatten(space, value), np.float32))
 
 
 @pytest.mark.parametrize("name", ["FrozenLake-v1", "Blackjack-v1"])
@@ -68,7 +68,7 @@ def test_flattens_what_gymnasiums_own_environments_give(name: str) -> None:
     env = gymnasium.make(name)
     observation, _ = env.reset(seed=1)
     described = describe_space(env.observation_space, "observation")
-    expected = gym.flatten(env.observation_space, observation).astype(np.float32)
+    expected = np.asarray(gym.flatten(env.observation_space, observation), np.float32)
     np.testing.assert_array_equal(flatten(described, observation), expected)
     env.close()
 

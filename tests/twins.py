@@ -14,6 +14,8 @@ import numpy as np
 
 from cartwheel.kernels.perceptron import act
 from cartwheel.kernels.random import generators, next_word, uniform
+from cartwheel.kernels.trigonometry import sine_cosine
+from cartwheel.kernels.vector import BLOCK
 from cartwheel.nn.flat import ACTIVATIONS
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.specification import MLP
@@ -40,20 +42,23 @@ def _perceptron(head: ActionHead, hidden: tuple[int, ...], activation: str, lane
     obs = rng.normal(size=(lanes, 5)).astype(np.float32)
 
     def kernel() -> Any:
-        action = np.zeros((head.size, lanes), np.float32)
+        width = -(-lanes // BLOCK) * BLOCK
+        action = np.zeros((head.size, width), np.float32)
+        weights = np.zeros((network.size, width), np.float32)
+        layers = np.full((2, max(network.sizes), width), np.nan, np.float32)  # lanes that are not in use do not matter
+        weights[:, :lanes], layers[0, :5, :lanes] = theta.T, obs.T
         act(
             lanes,
-            np.ascontiguousarray(theta.T),
+            weights,
             np.array(network.sizes, np.int64),
             list(ACTIVATIONS).index(activation),
             np.array(head.groups, np.int64),
             np.array(head.low, np.float64),
             np.array(head.high, np.float64),
-            np.ascontiguousarray(obs.T),
-            np.zeros((2, max(network.sizes), lanes), np.float32),
+            layers,
             action,
         )
-        return action.T
+        return action[:, :lanes].T
 
     def twin() -> Any:
         return head.decide(network.forward(theta, obs[:, None, :])[:, 0])
@@ -94,3 +99,17 @@ def twins() -> Iterator[Twin]:
         numbers,
         lambda: np.array([np.random.Generator(np.random.PCG64(7)).uniform(-0.6, -0.4, 1000)])[0],
     )
+
+    for scale in (1e-9, 1e-3, 0.05, 0.13, 0.21, 0.3, 10.0):
+        angles = np.random.default_rng(8).uniform(-scale, scale, 20_000)
+        angles[:5] = (0.0, 0.125, -0.125, 0.25, 5e-324)
+
+        def both(angles: Any = angles) -> Any:
+            rows = np.stack([angles, np.zeros_like(angles), np.zeros_like(angles)])
+            sine_cosine(len(angles), rows, 0, 1, 2)
+            return rows[1:]
+
+        def library(angles: Any = angles) -> Any:
+            return np.stack([np.sin(angles), np.cos(angles)])
+
+        yield Twin("trigonometry.sine_cosine", f"angles up to {scale}", EXACT, both, library)

@@ -25,7 +25,7 @@ INF = float("inf")
         (gym.Discrete(3, start=-2), Discrete(3, -2)),
         (gym.MultiDiscrete([2, 3]), MultiDiscrete((2,), (2, 3), (0, 0))),
         (
-            gym.MultiDiscrete([[2, 3], [4, 5]], start=[[0, 1], [-2, 3]]),
+            gym.MultiDiscrete(np.array([[2, 3], [4, 5]]), start=np.array([[0, 1], [-2, 3]])),
             MultiDiscrete((2, 2), (2, 3, 4, 5), (0, 1, -2, 3)),
         ),
         (gym.MultiBinary(3), MultiBinary((3,))),

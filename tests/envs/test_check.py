@@ -170,10 +170,10 @@ def test_environments_are_closed_and_the_global_generator_left_alone() -> None:
         def close(self) -> None:
             self.closed += 1
 
-    state = np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]  # noqa: NPY002
+    state = np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
     check_environment(find_environment(Closing))
     assert [env.closed for env in made] == [1, 1, 1]
-    assert np.random.get_state()[1].tolist() == state  # type: ignore[index,union-attr]  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == state  # type: ignore[index]  # noqa: NPY002
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

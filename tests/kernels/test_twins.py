@@ -14,6 +14,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from twins import EXACT, Twin, twins
 
+from cartwheel.kernels.trigonometry import sine_cosine
+
 ALL = list(twins())
 
 
@@ -68,3 +70,15 @@ def test_every_entry_point_has_a_twin() -> None:
             if line.startswith("@compiled(") and following.startswith("def ") and not following.startswith("def _"):
                 entries.add(f"{path.stem}.{following[4:].partition('(')[0]}")
     assert entries - {"rollout.rollout"} == {pair.kernel for pair in ALL}
+
+
+@pytest.mark.slow
+def test_sines_and_cosines_equal_the_c_librarys_over_40_million_angles() -> None:
+    rng = np.random.default_rng(3)
+    for scale in (0.01, 0.05, 0.13, 0.25):
+        for _ in range(10):
+            rows = np.zeros((3, 1_000_000))
+            rows[0] = rng.uniform(-scale, scale, 1_000_000)
+            sine_cosine(rows.shape[1], rows, 0, 1, 2)
+            assert (rows[1] == np.sin(rows[0])).all()
+            assert (rows[2] == np.cos(rows[0])).all()

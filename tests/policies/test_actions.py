@@ -28,7 +28,7 @@ SPACES = [
     gym.Discrete(4),
     gym.Discrete(3, start=3),
     gym.MultiDiscrete([2, 4, 3]),
-    gym.MultiDiscrete([[2, 4], [3, 5]], start=[[0, -1], [10, 3]]),
+    gym.MultiDiscrete(np.array([[2, 4], [3, 5]]), start=np.array([[0, -1], [10, 3]])),
     gym.MultiBinary(5),
     gym.MultiBinary([2, 3]),
     gym.Box(-1, 1, (2,)),
@@ -87,7 +87,7 @@ def test_counts_by_hand(space: Any, outputs: int, size: int) -> None:
         (gym.Discrete(2, start=-1), [1.0, 0.0], -1),
         (gym.Discrete(1), [-7.0], 0),
         (gym.MultiDiscrete([2, 3], start=[0, 10]), [1, 2, 5, 4, 6], [1, 12]),
-        (gym.MultiDiscrete([[2, 2], [2, 2]]), [0, 1, 1, 0, 1, 0, 0, 1], [[1, 0], [0, 1]]),
+        (gym.MultiDiscrete(np.full((2, 2), 2)), [0, 1, 1, 0, 1, 0, 0, 1], [[1, 0], [0, 1]]),
         (gym.MultiBinary([2, 2]), [0, 1, 0, 1, 1, 0, 0, 1], [[1, 1], [0, 1]]),
         (gym.MultiBinary(2), [0, 0, -1, 1], [0, 1]),
     ],
@@ -153,7 +153,9 @@ def softmax(outputs: Any) -> Any:
 def test_samples_come_as_the_softmax_says(outputs: list[float]) -> None:
     counts = np.bincount(frequencies(head_of(gym.Discrete(3)), outputs)[:, 0], minlength=3)
     assert chisquare(counts, 20_000 * softmax(outputs)).pvalue > 1e-3
-    assert chisquare(counts, 20_000 * softmax(np.multiply(outputs, 0.8) + [0.1, 0, 0])).pvalue < 1e-3  # the control
+    assert (
+        chisquare(counts, 20_000 * softmax(np.multiply(outputs, 0.8) + np.array([0.1, 0, 0]))).pvalue < 1e-3
+    )  # the control
 
 
 def test_groups_are_sampled_each_by_its_own_softmax_and_independently() -> None:
@@ -181,7 +183,7 @@ def test_a_continuous_action_has_no_distribution() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(-np.inf, np.inf), (0.0, np.inf), (-np.inf, 0.0)])
 def test_an_unbounded_box_is_an_error_that_says_what_to_do(low: float, high: float) -> None:
-    with pytest.raises(UsageError, match="Box without finite bounds.*RescaleAction"):
+    with pytest.raises(UsageError, match=r"Box without finite bounds.*RescaleAction"):
         head_of(gym.Box(low, high, (1,)))
 
 

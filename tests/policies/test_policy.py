@@ -19,7 +19,7 @@ def policy(theta: Any, observation: Space = SEEN, action: Space = CHOICE, hidden
     return Policy(MLP(hidden), observation, action, theta)
 
 
-def linear(weights: list[list[float]], bias: list[float], **spaces: Space) -> Policy:
+def linear(weights: list[list[float]], bias: list[float], **spaces: Any) -> Policy:
     """A policy whose outputs are weights (o, d) @ observation + bias."""
     return policy([*np.transpose(weights).ravel(), *bias], **spaces)
 

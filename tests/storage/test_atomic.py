@@ -107,7 +107,10 @@ def test_names_left_by_the_dead_are_passed_over_and_can_be_removed(tmp_path, mon
     second, _ = make_temporary(tmp_path, Path.mkdir)
     assert first != second
     second.rmdir()
-    (tmp_path / "mine.tmp").touch()
+    first.write_bytes(b"left")
+    monkeypatch.setattr(atomic, "_numbers", iter(range(10)))
+    write_atomically(tmp_path / "mine.tmp", b"")
+    assert first.read_bytes() == b"left"
     remove_leftovers(tmp_path)
     assert names(tmp_path) == ["mine.tmp"]
 

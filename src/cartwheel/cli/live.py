@@ -20,7 +20,7 @@ _WIDEST = 30  # columns of the bar itself
 class LiveBar(View):
     """Shows the newest row in place of the one before; what is printed meanwhile scrolls by above it."""
 
-    interval = 0.0
+    interval = 0.1
 
     def __init__(self) -> None:
         super().__init__()

@@ -28,24 +28,32 @@ def checked_step(environment: Environment, made: Any, action: Any, seed: int, st
         observation, reward, terminated, truncated, _ = made.step(action)
     except Exception as problem:
         raise EnvironmentFault(environment.name, seed, step, "step", _raised(problem)) from problem
-    try:
-        number = float(reward)
-    except (TypeError, ValueError):
-        raise EnvironmentFault(environment.name, seed, step, "reward", f"expected a number, got {reward!r}") from None
-    if not isfinite(number):
-        raise EnvironmentFault(environment.name, seed, step, "reward", f"not finite: {number}")
+    if reward.__class__ is not float:
+        reward = _number(environment, reward, seed, step)
+    if not isfinite(reward):
+        raise EnvironmentFault(environment.name, seed, step, "reward", f"not finite: {reward}")
     if terminated.__class__ is not bool or truncated.__class__ is not bool:
         terminated = _flag(environment, terminated, seed, step, "terminated")
         truncated = _flag(environment, truncated, seed, step, "truncated")
-    return observation, number, terminated, truncated
+    return observation, reward, terminated, truncated
 
 
 def flat_observation(environment: Environment, observation: Any, seed: int, step: int) -> NDArray[np.float32]:
-    """An observation as one vector `(d,)`; a fault where it does not belong to the environment's space."""
+    """An observation as one vector `(d,)`; a fault where it does not belong to its space or is not finite."""
     try:
-        return spaces.flatten(environment.observation_space, observation)
+        flat = spaces.flatten(environment.observation_space, observation)
     except (ValueError, TypeError) as problem:
         raise EnvironmentFault(environment.name, seed, step, "observation", str(problem)) from None
+    if not np.isfinite(flat).all():
+        raise EnvironmentFault(environment.name, seed, step, "observation", f"not finite: {flat}")
+    return flat
+
+
+def _number(environment: Environment, value: Any, seed: int, step: int) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise EnvironmentFault(environment.name, seed, step, "reward", f"expected a number, got {value!r}") from None
 
 
 def _flag(environment: Environment, value: Any, seed: int, step: int, field: str) -> bool:

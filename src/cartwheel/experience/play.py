@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cartwheel.envs.environment import Environment
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
-from cartwheel.errors import EnvironmentFault, UsageError
+from cartwheel.errors import UsageError
 from cartwheel.policies.policy import Policy
 
 
@@ -112,21 +112,16 @@ class _Stage:
 
     def play(self, policy: Policy, seed: int, limit: int, rng: np.random.Generator | None) -> Episode:
         last = min(limit, self.environment.limit)
-        observation = self._checked(checked_reset(self.environment, self.made, seed), seed, 0)
+        observation = checked_reset(self.environment, self.made, seed)
+        flat_observation(self.environment, observation, seed, 0)
         self.camera.take(self.made, 0)
         total, step, over, memory = 0.0, 0, False, None
         while not over and step < last:
             action, memory = policy.act(observation, memory, rng)
             step += 1
             observation, reward, terminated, truncated = checked_step(self.environment, self.made, action, seed, step)
-            observation = self._checked(observation, seed, step)
+            flat_observation(self.environment, observation, seed, step)
             total += reward
             over = terminated or truncated or step == self.environment.limit
             self.camera.take(self.made, step, last=over or step == last)
         return Episode(total, step, self.camera.frames, over, self.camera.unseen)
-
-    def _checked(self, observation: Any, seed: int, step: int) -> Any:
-        flat = flat_observation(self.environment, observation, seed, step)
-        if not np.isfinite(flat).all():
-            raise EnvironmentFault(self.environment.name, seed, step, "observation", f"not finite: {flat}")
-        return observation

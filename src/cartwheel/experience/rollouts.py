@@ -21,6 +21,7 @@ from cartwheel.experience.records import Experience
 from cartwheel.kernels.perceptron import act
 from cartwheel.kernels.random import generators
 from cartwheel.kernels.rollout import rollout
+from cartwheel.kernels.vector import BLOCK
 from cartwheel.nn.flat import ACTIVATIONS
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.specification import MLP, Network
@@ -148,12 +149,12 @@ class _Episodes:
         self.lengths = np.zeros((len(parameters), len(seeds)), np.int64)
         self.jobs = iter(range(self.returns.size))  # job = candidate * E + episode
         self.made = owner.made(min(owner.lanes, self.returns.size))
-        L = len(self.made)
+        L = -(-len(self.made) // BLOCK) * BLOCK
         self.description = _kernel_description(owner.network, owner.head)
         self.weights = np.zeros((owner.network.size, L), np.float32)
-        self.observation = np.zeros((owner.network.sizes[0], L), np.float32)
         self.action = np.zeros((owner.head.size, L), np.float32)
-        self.scratch = np.zeros((2, max(owner.network.sizes), L), np.float32)
+        self.layers = np.zeros((2, max(owner.network.sizes), L), np.float32)
+        self.observation = self.layers[0, : owner.network.sizes[0]]
         self.job, self.seed = [0] * L, [0] * L
         self.total, self.length = [0.0] * L, [0] * L
         space = self.environment.observation_space
@@ -161,27 +162,32 @@ class _Episodes:
 
     def run(self) -> Experience:
         active = [lane for lane in range(len(self.made)) if self._begin(lane)]
-        limit, environment = self.environment.limit, self.environment
-        made, seed, total, length = self.made, self.seed, self.total, self.length
         while active:
-            self._check_finite(active)
-            actions = self._act()
-            ended = []
-            for lane in active:
-                length[lane] = step = length[lane] + 1
-                observation, reward, terminated, truncated = checked_step(
-                    environment, made[lane], actions[lane], seed[lane], step
-                )
-                total[lane] += reward
-                self._observe(lane, observation)
-                if terminated or truncated or step >= limit:
-                    ended.append(lane)
+            ended = self._step(active, self._act())
             if ended:
-                self._check_finite(active)
-                for lane in ended:
-                    if not self._go_on(lane):
-                        active.remove(lane)
+                active = [lane for lane in active if lane not in ended or self._go_on(lane)]
         return Experience(self.returns, self.lengths)
+
+    def _act(self) -> list[Any]:
+        lanes = len(self.made)
+        act(lanes, self.weights, *self.description, self.layers, self.action)
+        return self.head.to_actions(self.action[:, :lanes])
+
+    def _step(self, active: list[int], actions: list[Any]) -> list[int]:
+        """Step the active lanes; those whose episode is over."""
+        environment, limit = self.environment, self.environment.limit
+        observations, ended = [], []
+        for lane in active:
+            self.length[lane] = step = self.length[lane] + 1
+            observation, reward, terminated, truncated = checked_step(
+                environment, self.made[lane], actions[lane], self.seed[lane], step
+            )
+            observations.append(observation)
+            self.total[lane] += reward
+            if terminated or truncated or step >= limit:
+                ended.append(lane)
+        self._observe(active, observations)
+        return ended
 
     def _begin(self, lane: int) -> bool:
         """Have a lane take up the next job; False if there is none."""
@@ -192,7 +198,7 @@ class _Episodes:
         self.job[lane], self.seed[lane] = job, self.seeds[episode]
         self.total[lane], self.length[lane] = 0.0, 0
         self.weights[:, lane] = self.parameters[candidate]
-        self._observe(lane, checked_reset(self.environment, self.made[lane], self.seed[lane]))
+        self._observe([lane], [checked_reset(self.environment, self.made[lane], self.seed[lane])])
         return True
 
     def _go_on(self, lane: int) -> bool:
@@ -202,28 +208,15 @@ class _Episodes:
         self.lengths[candidate, episode] = self.length[lane]
         return self._begin(lane)
 
-    def _observe(self, lane: int, observation: Any) -> None:
-        if self.shape is not None and observation.__class__ is np.ndarray and observation.shape == self.shape:
-            self.observation[:, lane] = observation  # the common case, at a third of the cost
-        else:
-            self.observation[:, lane] = flat_observation(
-                self.environment, observation, self.seed[lane], self.length[lane]
-            )
-
-    def _check_finite(self, active: list[int]) -> None:
-        if np.isfinite(self.observation).all():
-            return
-        for lane in active:
-            column = self.observation[:, lane]
-            if not np.isfinite(column).all():
-                raise EnvironmentFault(
-                    self.environment.name, self.seed[lane], self.length[lane], "observation", f"not finite: {column}"
-                )
-
-    def _act(self) -> list[Any]:
-        lanes = len(self.made)
-        act(lanes, self.weights, *self.description, self.observation, self.scratch, self.action)
-        return self.head.to_actions(self.action)
+    def _observe(self, lanes: list[int], observations: list[Any]) -> None:
+        """Take in what these lanes saw: together if all is as it should be, else one by one, to find the fault."""
+        if self.shape is not None and {getattr(seen, "shape", None) for seen in observations} == {self.shape}:
+            block = np.array(observations, np.float32)  # (lanes, d)
+            if np.isfinite(block).all():
+                self.observation[:, lanes] = block.T
+                return
+        for lane, seen in zip(lanes, observations, strict=True):
+            self.observation[:, lane] = flat_observation(self.environment, seen, self.seed[lane], self.length[lane])
 
 
 def _kernel_description(network: Network, head: ActionHead) -> _Description:

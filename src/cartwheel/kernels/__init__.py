@@ -2,5 +2,6 @@
 
 from cartwheel.kernels.compile import OBSERVE, RESET, STEP, compiled
 from cartwheel.kernels.random import uniform
+from cartwheel.kernels.trigonometry import sine_cosine
 
-__all__ = ["OBSERVE", "RESET", "STEP", "compiled", "uniform"]
+__all__ = ["OBSERVE", "RESET", "STEP", "compiled", "sine_cosine", "uniform"]

@@ -13,6 +13,7 @@ import numpy as np
 from numba import types
 
 from cartwheel.kernels.compile import compiled
+from cartwheel.kernels.vector import BLOCK, affine
 
 IDENTITY, RELU, TANH = 0, 1, 2  # places in nn.flat.ACTIVATIONS
 
@@ -22,71 +23,51 @@ _F8_1 = types.Array(types.float64, 1, "C")
 _I8_1 = types.Array(types.int64, 1, "C")
 
 
-@compiled()
-def _layer(lanes: int, weights: Any, offset: int, x: Any, inputs: int, y: Any, outputs: int, activation: int) -> None:
-    """Y (outputs, L) = activation(W x + b); W stands in rows `offset` and on, row i * outputs + o its element (i, o).
+# Rows of an array are not made views of here: each view would be counted as a reference, which costs as much as a lane.
 
-    The sum runs over the inputs in order and the bias comes last. Four inputs a pass: the lanes' loop is what
-    vectorises, and its cost is that of loading and storing y.
+
+@compiled()
+def _layer(
+    lanes: int, weights: Any, offset: int, layers: Any, source: int, inputs: int, outputs: int, activation: int
+) -> None:
+    """layers[1 - source] = activation(W layers[source] + b); row offset + i * outputs + o of the weights is W[i, o].
+
+    The sum runs over the inputs in order and the bias comes last.
     """
-    for o in range(outputs):
-        yo = y[o, :lanes]
-        for lane in range(lanes):
-            yo[lane] = np.float32(0.0)
-        i = 0
-        while i + 4 <= inputs:
-            w0 = weights[offset + i * outputs + o]
-            w1 = weights[offset + (i + 1) * outputs + o]
-            w2 = weights[offset + (i + 2) * outputs + o]
-            w3 = weights[offset + (i + 3) * outputs + o]
-            x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
+    target = 1 - source
+    for lane in range(0, lanes, BLOCK):
+        for o in range(outputs):
+            affine(weights, offset + o, outputs, layers, source, inputs, lane, target, o, activation == RELU)
+    if activation == TANH:
+        for o in range(outputs):
             for lane in range(lanes):
-                yo[lane] = (
-                    yo[lane] + w0[lane] * x0[lane] + w1[lane] * x1[lane] + w2[lane] * x2[lane] + w3[lane] * x3[lane]
-                )
-            i += 4
-        while i < inputs:
-            w0, x0 = weights[offset + i * outputs + o], x[i]
-            for lane in range(lanes):
-                yo[lane] += w0[lane] * x0[lane]
-            i += 1
-        bias = weights[offset + inputs * outputs + o]
-        if activation == RELU:
-            for lane in range(lanes):
-                yo[lane] = max(yo[lane] + bias[lane], np.float32(0.0))
-        elif activation == TANH:
-            for lane in range(lanes):
-                yo[lane] = math.tanh(yo[lane] + bias[lane])
-        else:
-            for lane in range(lanes):
-                yo[lane] += bias[lane]
+                layers[target, o, lane] = math.tanh(layers[target, o, lane])
 
 
 @compiled()
-def _decide(lanes: int, outputs: Any, groups: Any, low: Any, high: Any, action: Any) -> None:
-    """Action (a, L) from outputs (o, L): the largest of each group, or each output squashed to its bounds."""
-    if groups.shape[0] == 0:
-        for k in range(low.shape[0]):
-            for lane in range(lanes):
-                squashed = 0.5 * (math.tanh(np.float64(outputs[k, lane])) + 1.0)
-                action[k, lane] = np.float32(low[k] + (high[k] - low[k]) * squashed)
-        return
+def _choose(lanes: int, layers: Any, source: int, groups: Any, action: Any) -> None:
+    """action (a, L): the place of the largest output of each group, the first at ties."""
     start = 0
     for k in range(groups.shape[0]):
-        row = action[k, :lanes]
-        first = outputs[start]
         for lane in range(lanes):
-            row[lane] = np.float32(0.0)
-        for choice in range(1, groups[k]):
-            other = outputs[start + choice]
-            for lane in range(lanes):
-                if other[lane] > first[lane]:
-                    first[lane] = other[lane]
-                    row[lane] = np.float32(choice)
+            best, choice = layers[source, start, lane], 0
+            for other in range(1, groups[k]):
+                if layers[source, start + other, lane] > best:
+                    best, choice = layers[source, start + other, lane], other
+            action[k, lane] = np.float32(choice)
         start += groups[k]
 
 
-_ACT: object = types.void(types.intp, _F4, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _F4, _F4_3, _F4)
+@compiled()
+def _squash(lanes: int, layers: Any, source: int, low: Any, high: Any, action: Any) -> None:
+    """action (a, L): each output squashed to its bounds."""
+    for k in range(low.shape[0]):
+        for lane in range(lanes):
+            squashed = 0.5 * (math.tanh(np.float64(layers[source, k, lane])) + 1.0)
+            action[k, lane] = np.float32(low[k] + (high[k] - low[k]) * squashed)
+
+
+_ACT: object = types.void(types.intp, _F4, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _F4_3, _F4)
 
 
 @compiled(_ACT)
@@ -98,18 +79,21 @@ def act(
     groups: Any,
     low: Any,
     high: Any,
-    observation: Any,
-    scratch: Any,
+    layers: Any,
     action: Any,
 ) -> None:
-    """Greedy actions (a, L) of the first `lanes` lanes: weights (n, L), observation (d, L), scratch (2, h, L)."""
-    x = observation
+    """Greedy actions (a, L) of the first `lanes` lanes, for weights (n, L) and observations in layers[0, :d].
+
+    `layers` (2, h, L) is used up: the network's layers stand in its halves by turns. L is a multiple of BLOCK: lanes
+    are computed by the block, those that are not in use along with the others.
+    """
     offset = 0
-    layers = sizes.shape[0] - 1
-    for k in range(layers):
+    last = sizes.shape[0] - 2
+    for k in range(last + 1):
         inputs, outputs = sizes[k], sizes[k + 1]
-        y = scratch[k % 2]
-        _layer(lanes, weights, offset, x, inputs, y, outputs, activation if k < layers - 1 else IDENTITY)
+        _layer(lanes, weights, offset, layers, k % 2, inputs, outputs, activation if k < last else IDENTITY)
         offset += (inputs + 1) * outputs
-        x = y
-    _decide(lanes, x, groups, low, high, action)
+    if groups.shape[0] > 0:
+        _choose(lanes, layers, (last + 1) % 2, groups, action)
+    else:
+        _squash(lanes, layers, (last + 1) % 2, low, high, action)

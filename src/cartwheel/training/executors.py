@@ -20,9 +20,13 @@ R = TypeVar("R")
 
 
 class Executor(Protocol):
-    """Maps a function over items; `workers` of them at a time."""
+    """Maps a function over items; `workers` of them at a time.
+
+    `slices` is into how many items a job is best cut: more even out long and short ones, fewer cost less.
+    """
 
     workers: int
+    slices: int
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The results, in the order of the items; the first exception is raised."""
@@ -34,7 +38,7 @@ class Executor(Protocol):
 class Serial:
     """One after the other, here."""
 
-    workers = 1
+    workers = slices = 1
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The results in order."""
@@ -48,7 +52,7 @@ class Threads:
     """Threads, for functions that let go of the interpreter's lock: compiled rollouts."""
 
     def __init__(self, workers: int) -> None:
-        self.workers = workers
+        self.workers = self.slices = workers  # each slice of a compiled rollout ends with a few lanes that straggle
         self._pool = ThreadPoolExecutor(workers)
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -68,7 +72,7 @@ class Processes:
     """
 
     def __init__(self, workers: int) -> None:
-        self.workers = workers
+        self.workers, self.slices = workers, 4 * workers
         self._workers: list[_Worker] = []
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -170,7 +174,7 @@ def _main_hidden() -> Iterator[None]:
     and a script without an `if __name__ == "__main__"` would train in every child.
     """
     names: dict[str, Any] = vars(sys.modules["__main__"])
-    hidden = {name: names.pop(name) for name in ("__file__", "__spec__") if name in names}
+    hidden: dict[str, Any] = {name: names.pop(name) for name in ("__file__", "__spec__") if name in names}
     names["__spec__"] = None
     try:
         yield

@@ -30,8 +30,6 @@ VALIDATION_EPISODES = 100
 TEST_EPISODES = 100
 
 _CHECKPOINT_SECONDS = 2.0
-# Slices of a generation for each worker: more even out long and short episodes, fewer cost less.
-_SLICES_PER_WORKER = 4
 
 
 class Trainer:
@@ -127,20 +125,20 @@ class Trainer:
 
     def measure(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The experience `(P, E)` of candidates `(P, n)` in these episodes, shared out among the workers."""
-        workers = self.executor.workers
-        count = 1 if workers == 1 else workers * _SLICES_PER_WORKER
-        # Few candidates over many episodes (a test) are shared out by episodes, many candidates by candidates.
-        by_episode = len(parameters) < count
-        if by_episode:
-            items = [(parameters, part) for part in np.array_split(seeds, min(count, len(seeds)))]
+        count = self.executor.slices
+        returns = np.empty((len(parameters), len(seeds)))
+        lengths = np.empty(returns.shape, np.int64)
+        # Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes
+        # every k-th, since neighbours are alike: the elites, who live long, stand at the front.
+        if len(parameters) >= count:
+            places = [(slice(start, None, count), slice(None)) for start in range(count)]
         else:
-            items = [(part, seeds) for part in np.array_split(parameters, count)]
+            places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
+        items = [(parameters[rows], seeds[columns]) for rows, columns in places]
         parts = self.executor.map(partial(_measure, self.rollout), items)
-        axis = 1 if by_episode else 0
-        return Experience(
-            np.concatenate([part.returns for part in parts], axis),
-            np.concatenate([part.lengths for part in parts], axis),
-        )
+        for place, part in zip(places, parts, strict=True):
+            returns[place], lengths[place] = part.returns, part.lengths
+        return Experience(returns, lengths)
 
     def _judge(self, best: Best) -> _Validation | None:
         """The verdict of the validation episodes on a candidate whose training return reaches the threshold.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cartwheel.envs.native.registry import NativeEnvironment
-from cartwheel.kernels import OBSERVE, RESET, STEP, compiled, uniform
+from cartwheel.kernels import OBSERVE, RESET, STEP, compiled, sine_cosine, uniform
 
 GRAVITY = 9.8  # m/s^2
 CART_MASS = 1.0  # kg
@@ -38,12 +38,11 @@ def reset(lane: int, state: Any, generators: Any) -> None:
 @compiled(STEP)
 def step(lanes: int, state: Any, action: Any, generators: Any, reward: Any, terminated: Any) -> None:
     """One Euler step of the equations of motion; reward 1 for each step, the last one included."""
-    positions, velocities, angles, spins = state[0], state[1], state[2], state[3]
-    push = action[0]
+    sine_cosine(lanes, state, 2, 4, 5)
     for i in range(lanes):
-        x, x_dot, theta, theta_dot = positions[i], velocities[i], angles[i], spins[i]
-        force = FORCE if push[i] == 1.0 else -FORCE
-        cosine, sine = math.cos(theta), math.sin(theta)
+        x, x_dot, theta, theta_dot = state[0, i], state[1, i], state[2, i], state[3, i]
+        sine, cosine = state[4, i], state[5, i]
+        force = FORCE if action[0, i] == 1.0 else -FORCE
         temp = (force + POLE_MOMENT * (theta_dot * theta_dot) * sine) / TOTAL_MASS
         theta_acc = (GRAVITY * sine - cosine * temp) / (
             LENGTH * (4.0 / 3.0 - POLE_MASS * (cosine * cosine) / TOTAL_MASS)
@@ -53,7 +52,7 @@ def step(lanes: int, state: Any, action: Any, generators: Any, reward: Any, term
         x_dot = x_dot + TAU * x_acc
         theta = theta + TAU * theta_dot
         theta_dot = theta_dot + TAU * theta_acc
-        positions[i], velocities[i], angles[i], spins[i] = x, x_dot, theta, theta_dot
+        state[0, i], state[1, i], state[2, i], state[3, i] = x, x_dot, theta, theta_dot
         reward[i] = 1.0
         terminated[i] = (x < -POSITION_LIMIT) | (x > POSITION_LIMIT) | (theta < -ANGLE_LIMIT) | (theta > ANGLE_LIMIT)
 
@@ -69,7 +68,7 @@ def observe(lanes: int, state: Any, observation: Any) -> None:
 NATIVE = NativeEnvironment(
     ids=("CartPole-v0", "CartPole-v1"),
     entry_point="gymnasium.envs.classic_control.cartpole:CartPoleEnv",
-    state_size=4,
+    state_size=6,  # and the sine and cosine of the angle
     reset=reset,
     step=step,
     observe=observe,
