@@ -134,6 +134,13 @@ def test_settings_as_plain_data_and_back() -> None:
     assert resolve(Settings, data) == settings
 
 
+def test_only_what_is_none_is_left_out() -> None:
+    settings = resolve(Settings, {"native": False, "hidden": [], "solved_at": 0.0, "env_args": {}, "anything": ""})
+    falsy = {"native": False, "hidden": [], "solved_at": 0.0, "env_args": {}, "anything": ""}
+    assert as_dict(settings).items() >= falsy.items()
+    assert "solved_at" not in as_dict(Settings())
+
+
 def test_flags_are_spelled_with_hyphens() -> None:
     assert flag("mutation_std") == "--mutation-std"
     assert flag("seed") == "--seed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 import sys
 import textwrap
@@ -398,6 +400,16 @@ def test_plain_is_gymnasiums_own_class_without_arguments() -> None:
     assert not is_plain(find_environment("CartPole-v1"), "elsewhere:CartPole")
     assert not is_plain(find_environment("CartPole-v1", {"sutton_barto_reward": True}), entry)
     assert not is_plain(find_environment(lambda: gymnasium.make("CartPole-v1")), entry)
+    found = find_environment("CartPole-v1")
+    for change in ({"kwargs": {"sutton_barto_reward": True}}, {"additional_wrappers": ("some wrapper",)}):
+        assert not is_plain(dataclasses.replace(found, spec=_changed(found.spec, change)), entry)
+
+
+def _changed(spec: Any, change: dict[str, Any]) -> Any:
+    spec = copy.deepcopy(spec)
+    for name, value in change.items():
+        setattr(spec, name, value)
+    return spec
 
 
 @pytest.mark.parametrize(

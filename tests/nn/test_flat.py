@@ -10,7 +10,7 @@ import pytest
 
 from cartwheel.nn.flat import ACTIVATIONS, Layout, dense_forward, dense_layout
 
-SHAPES = [(4, 2), (4, 7, 2), (3, 5, 7, 1), (1, 1), (9, 16, 16, 3)]
+SHAPES = [(4, 2), (4, 7, 2), (3, 5, 7, 1), (1, 1), (9, 16, 16, 3), (300, 1)]
 LAYOUT = Layout(("A", "b"), ((2, 3), (2,)))
 
 

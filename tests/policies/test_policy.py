@@ -62,8 +62,9 @@ def test_structured_observations_are_flattened() -> None:
 # --- theta -----------------------------------------------------------------------------------------------------------
 
 
-def test_theta_is_a_read_only_copy() -> None:
-    given = np.ones(12)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_theta_is_a_read_only_copy(dtype: Any) -> None:
+    given = np.ones(12, dtype)
     made = policy(given)
     given[:] = 7.0
     assert made.theta.tolist() == [1.0] * 12

@@ -419,3 +419,53 @@ def test_evaluation_by_either_path_is_the_same(tmp_path: Path) -> None:
     native = cartwheel.evaluate(run.policy_path, episodes=8)
     np.testing.assert_array_equal(general.returns, native.returns)
     assert api.evaluate(run, episodes=8).length_mean == general.lengths.mean()
+
+
+def test_each_generation_meets_fresh_episodes_the_same_for_all_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[tuple[int, ...]] = []
+    honest = Trainer.measure
+
+    def watched(self: Trainer, parameters: Any, seeds: Any) -> Experience:
+        met.append(tuple(seeds))
+        return honest(self, parameters, seeds)
+
+    monkeypatch.setattr(Trainer, "measure", watched)
+    train(tmp_path, "x")
+    generations, test = met[:-1], met[-1]
+    assert [len(seeds) for seeds in generations] == [2] * 5
+    assert len({seed for seeds in met for seed in seeds}) == 10 + len(test)
+
+
+def test_rows_that_are_newer_than_the_checkpoint_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last checkpoint is damaged, the one before it older than the rows, which are learnt again, not kept twice."""
+    monkeypatch.setattr(trainer_module, "_CHECKPOINT_SECONDS", 0.0)
+    whole = train(tmp_path, "whole")
+    damaged = train(tmp_path, "damaged")
+    (damaged.folder / "checkpoint" / "last.safetensors").write_bytes(b"torn")
+    log = Log()
+    with pytest.warns(UserWarning, match="last"):
+        cartwheel.resume(damaged, hooks=[log], generations=6)
+    assert damaged.digest() != whole.digest()
+    cartwheel.resume(whole, hooks=[], generations=6)
+    assert damaged.digest() == whole.digest()
+    assert list(damaged.metrics["generation"]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_best_on_validation_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates that are judged and fail: the policy is the one that did best, not the last."""
+    kept: list[tuple[float, bytes]] = []
+    honest = Trainer._note
+
+    def noted(self: Trainer, validation: Any) -> None:
+        kept.append((validation.judged.value, validation.judged.theta.tobytes()))
+        honest(self, validation)
+
+    monkeypatch.setattr(Trainer, "_note", noted)
+    options = {"population": 12, "episodes": 1, "generations": 6, "solved_at": 108.0, "max_episode_steps": 110}
+    run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], seed=4, **options)
+    figures = [value for value, _ in kept]
+    assert len(kept) >= 2
+    assert figures != sorted(figures), "the last one judged is not the best, or this shows nothing"
+    assert run.policy.theta.tobytes() == max(kept)[1]
