@@ -220,7 +220,7 @@ def test_pace_is_of_late_and_never_negative():
     for generation in range(1, 41):
         pace.add(row(generation, steps=generation, seconds=float(generation)))
     for generation in range(41, 81):
-        pace.add(row(generation, steps=10 * generation, seconds=float(generation)))
+        pace.add(row(generation, steps=10 * generation - 360, seconds=float(generation)))
     assert pace.steps_per_second == pytest.approx(10.0)
     assert pace.seconds_left == 0.0
 

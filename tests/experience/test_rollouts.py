@@ -236,6 +236,7 @@ def test_weights_that_overflow_act_as_the_policy_does() -> None:
         ("CartPole-v1", None, (5, 7, 3), "tanh", 70, 3),
         ("CartPole-v1", None, (16, 16), "identity", 33, 1),
         ("CartPole-v1", 40, (16,), "relu", 70, 11),
+        *(("CartPole-v1", 60, (5,), "relu", count, 1) for count in (15, 16, 17, 47, 48, 49, 97)),  # lanes, more or less
         ("CartPole-v0", None, (), "tanh", 70, 1),
         ("CartPole-v0", None, (5,), "tanh", 33, 7),
         ("MountainCarContinuous-v0", None, (), "relu", 1, 3),

@@ -101,6 +101,9 @@ def test_every_truncation_and_every_addition_is_noticed():
             unpack(data[:length], "some/path")
     with pytest.raises(StorageError, match="damaged"):
         unpack(data + b"\0", "some/path")
+    header = 8 + int.from_bytes(data[:8], "little")
+    with pytest.raises(StorageError, match="it is cut short"):
+        unpack(data[: header - 1], "some/path")
 
 
 def test_every_flipped_bit_is_noticed_or_harmless():

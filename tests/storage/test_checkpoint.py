@@ -125,7 +125,9 @@ def test_every_truncation_and_every_flipped_bit_is_noticed_or_harmless(tmp_path,
     assert harmless <= 16
 
 
-@pytest.mark.parametrize("data", [b"", b"text", pack({}, {"kind": "policy"}), pack({}, {"kind": "checkpoint"})])
+@pytest.mark.parametrize(
+    "data", [b"", b"text", pack({}, {"kind": "policy", "scalars": {}}), pack({}, {"kind": "checkpoint"})]
+)
 def test_a_foreign_file_is_an_error(tmp_path, data):
     (tmp_path / "last.safetensors").write_bytes(data)
     with pytest.raises(StorageError, match=r"last\.safetensors"):

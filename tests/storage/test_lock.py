@@ -38,10 +38,18 @@ def test_a_lock_is_there_while_it_is_held_and_gone_after(path):
         assert not path.exists()
 
 
-def test_it_is_freed_by_an_exception(path):
+def test_it_is_freed_by_an_exception(path, tmp_path):
     with pytest.raises(KeyboardInterrupt), hold(path):
+        os.link(path, tmp_path / "second name")
         raise KeyboardInterrupt
     assert not path.exists()
+    assert not is_held(tmp_path / "second name")
+
+
+def test_what_a_former_holder_wrote_goes(path):
+    path.write_text("a long text " * 100)
+    with hold(path):
+        assert path.read_text() == f"process {os.getpid()} on {os.uname().nodename}"
 
 
 def test_a_second_holder_is_told_who_the_first_is(path):

@@ -191,6 +191,9 @@ def test_a_run_is_found_by_name_or_path_and_else_the_nearest_is_named(runs, monk
     assert Run.open(".").name == "brisk-otter-1"
     with pytest.raises(UsageError, match=r"no run 'brisk-oter-1' in .*runs; did you mean 'brisk-otter-1'\?"):
         Run.open("brisk-oter-1", runs)
+    (runs / "no run").mkdir()
+    with pytest.raises(UsageError, match="no run 'no run' in "):
+        Run.open("no run", runs)
     with pytest.raises(UsageError, match="no run 'x' in nowhere; none is known"):
         Run.open("x", Path("nowhere"))
 
