@@ -39,9 +39,12 @@ def test_a_lock_is_there_while_it_is_held_and_gone_after(path):
 
 
 def test_it_is_freed_by_an_exception(path, tmp_path):
-    with pytest.raises(KeyboardInterrupt), hold(path):
+    def break_off() -> None:
         os.link(path, tmp_path / "second name")
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), hold(path):
+        break_off()
     assert not path.exists()
     assert not is_held(tmp_path / "second name")
 

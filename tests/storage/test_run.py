@@ -76,6 +76,18 @@ def test_a_name_that_is_taken_is_refused_and_nothing_changes(runs):
     assert names(runs / "empty") == []
 
 
+def test_a_name_that_is_taken_after_the_look_is_refused_by_the_move(runs, monkeypatch):
+    Run.create(runs, "first", CONFIG)
+    (runs / "file").touch()
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    for name in ("first", "file"):
+        with pytest.raises(UsageError, match=f"there is a run '{name}'"):
+            Run.create(runs, name, {"other": 1})
+    monkeypatch.undo()
+    assert names(runs) == ["file", "first"]
+    assert Run.open("first", runs).config == CONFIG
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\n", "é", "-x", "x" * 101, "a\0"])
 def test_a_bad_name_is_refused_and_nothing_is_written(runs, name):
     with pytest.raises(UsageError, match="can't name a run"):
@@ -115,6 +127,10 @@ def test_names_made_up_are_readable_free_and_follow_from_the_folder(runs, tmp_pa
     (runs / made[0] / "config.toml").unlink()
     (runs / made[0]).rmdir()
     assert Run.create(runs, None, CONFIG).name.endswith("-4")  # 3 is taken, though there are only two
+    somebodys = runs / module._readable(5)
+    somebodys.mkdir()
+    assert Run.create(runs, None, CONFIG).name.endswith("-6")
+    assert names(somebodys) == []
     assert len({module._readable(number).rsplit("-", 1)[0] for number in range(240)}) == 240
 
 

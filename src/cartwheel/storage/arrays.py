@@ -96,8 +96,8 @@ def _table(text: bytes | str, what: str) -> dict[str, Any]:
     """A JSON object in which each key stands once and each number is finite."""
     try:
         text = text if isinstance(text, str) else text.decode()
-        table = json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refused)
-        _to_json(table)
+        table = json.loads(text, object_pairs_hook=_each_key_once)
+        _to_json(table)  # Python's parser takes NaN, and makes an infinity of 1e999
     except (ValueError, RecursionError):
         raise _damaged(what, "its header can't be read") from None
     if not isinstance(table, dict):
@@ -110,10 +110,6 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) != len(pairs):
         raise ValueError("a key stands there twice")
     return table
-
-
-def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _tensors(data: bytes, what: str) -> dict[str, NDArray[Any]]:

@@ -59,8 +59,6 @@ class Run:
             raise UsageError(
                 f"can't name a run {name!r}: expected up to 100 letters, digits, dots, dashes, underscores"
             )
-        if name is not None and (runs / name).exists():
-            raise _taken(runs, name)
         text = toml.dumps(config)
         with storage_errors(runs, "can't make a run there"):
             runs.mkdir(parents=True, exist_ok=True)
@@ -194,7 +192,7 @@ def _placed(runs: Path, name: str | None, text: str) -> Path:
                 sync_folder(runs)
                 return folder
             if name is not None:
-                raise _taken(runs, name)
+                raise UsageError(f"there is a run {name!r} in {runs} already; choose another name, or resume that one")
             number += 1
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -215,10 +213,6 @@ def _moved(temporary: Path, folder: Path) -> bool:
             return False
         raise
     return True
-
-
-def _taken(runs: Path, name: str) -> UsageError:
-    return UsageError(f"there is a run {name!r} in {runs} already; choose another name, or go on with it by `resume`")
 
 
 def _readable(number: int) -> str:
