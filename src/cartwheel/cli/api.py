@@ -94,8 +94,8 @@ def resume(
     """Go on with a run: to the end of its budget if it was interrupted, or of a larger one.
 
     `generations`, `steps` and `seconds` are the larger budget, what is done counted in, and replace the old one whole;
-    `workers` may differ too: the result is the same to the bit as if the run had never stopped. A run on a class that
-    can't be imported by its name wants it again as `environment`.
+    `workers` may differ too: the result is the same to the bit as if the run had never stopped. A run on a class of a
+    script or notebook wants it again as `environment`; one of a module is found by its name.
     """
     from cartwheel.storage.run import Run
     from cartwheel.training.build import prepare
@@ -182,6 +182,7 @@ def render(
     """
     from cartwheel.experience.play import play
     from cartwheel.reports.animation import check_suffix, write_animation
+    from cartwheel.reports.pictures import pace
     from cartwheel.seeds import Purpose, episode_seeds
 
     target = None if to is None else Path(to)
@@ -193,11 +194,13 @@ def render(
         play(made, policy, episode_seed, watch=True)
         if target is None:
             return None
-    episode = play(made, policy, episode_seed, frames=True)
+    # Pictures of each step of a long episode would fill the memory: a fast one is shown, and its beginning if need be.
+    shown = pace(made.frames_per_second, play(made, policy, episode_seed).length)
+    episode = play(made, policy, episode_seed, frames=True, limit=shown.limit, every=shown.every)
     if not episode.frames:
         raise UsageError(f"{made.name} can't be drawn: {episode.unseen}")
     target = target or _beside(run_or_file, Path(runs))
-    write_animation(target, episode.frames, made.frames_per_second)
+    write_animation(target, episode.frames, shown.fps)
     return target
 
 
@@ -374,11 +377,14 @@ def _subject(
             raise UsageError("a policy alone names no environment; give one")
         policy, found, native = what, find_environment(environment), True
     elif not isinstance(what, Run) and Path(what).is_file():
-        about = read_about(what).get("environment")
+        about = str(read_about(what).get("environment", ""))
         policy = load(what)
-        if environment is None and not isinstance(about, str):
-            raise UsageError(f"{what} names no environment; give one")
-        found, native = find_environment(environment or str(about)), True
+        if environment is None and (not about or ":" in about):
+            # A file may come from a stranger: that it names a module is no reason to import it.
+            raise UsageError(
+                f"{what} names {'the environment ' + about if about else 'no environment'}; give it yourself"
+            )
+        found, native = find_environment(environment or about), True
     else:
         run = what if isinstance(what, Run) else Run.open(what, runs)
         policy, found = run.policy, _environment_of(run.config, environment)

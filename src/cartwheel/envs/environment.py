@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from cartwheel import spaces
@@ -65,15 +66,21 @@ class Environment:
 def find_environment(
     environment: str | Factory, arguments: Mapping[str, Any] | None = None, max_episode_steps: int | None = None
 ) -> Environment:
-    """The environment for a Gymnasium id (`module:Id` too), or for a class or factory. It is made once, for its spaces.
+    """The environment for a Gymnasium id, for `module:Id` or `module:Class`, or for a class or factory.
 
-    UsageError for an unknown id, arguments that it does not take, a missing extra, or a space that can't be handled.
+    It is made once, for its spaces. UsageError for an unknown id, arguments that it does not take, a missing extra, or a space that can't be handled.
     """
     arguments = dict(arguments or {})
+    name: str
+    factory: Factory | None = None
+    spec: Any = None
     if isinstance(environment, str):
-        name, factory, spec = environment, None, _spec(environment)
+        name = environment
+        spec = _found(environment)
+        if not isinstance(spec, EnvSpec):
+            factory, spec = spec, None
     elif callable(environment):
-        name, factory, spec = _name_of(environment), environment, None
+        name, factory = _name_of(environment), environment
     else:
         raise UsageError(
             f"expected a Gymnasium id, or a class or factory of environments, got an instance of "
@@ -97,7 +104,7 @@ def find_environment(
             frames_per_second=float(getattr(made, "metadata", {}).get("render_fps") or 30.0),
         )
     finally:
-        made.close()
+        getattr(made, "close", _nothing)()
 
 
 def is_plain(environment: Environment, entry_point: str | Callable[..., Any]) -> bool:
@@ -127,7 +134,7 @@ def action_from_space(space: spaces.Space, action: Any) -> NDArray[np.float32]:
 def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
     """An environment from a factory or from Gymnasium's specification."""
     try:
-        if not isinstance(maker, gymnasium.envs.registration.EnvSpec):
+        if not isinstance(maker, EnvSpec):
             return maker(**arguments)
         spec = copy.deepcopy(maker)
         # The limit is ours to hold, and the other two cost a tenth of a CartPole step each.
@@ -144,17 +151,22 @@ def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
         raise UsageError(f"environment {name} can't be made: {_line(problem)}") from problem
 
 
-def _spec(name: str) -> Any:
-    module, _, _ = name.rpartition(":")
+def _found(name: str) -> Any:
+    """Gymnasium's specification for an id; for `module:Name`, what the module registered or defines under that name."""
+    module, _, own = name.rpartition(":")
     if module:
-        _import(module, name)
+        imported = _import(module, name)
+        if own not in gymnasium.registry and callable(defined := _defined(imported, own)):
+            return defined
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return gymnasium.spec(name)
+            return gymnasium.spec(own)
     except gymnasium.error.UnregisteredEnv:
-        known = [known for known in gymnasium.registry if "/" not in known or "/" in name]
-        raise UsageError(f"unknown environment {name!r}; {_nearest(name.rpartition(':')[2], known)}") from None
+        known = [known for known in gymnasium.registry if "/" not in known or "/" in own]
+        if module == "__main__":
+            raise UsageError(f"the environment {own} is a script's own; give it again, as `environment=`") from None
+        raise UsageError(f"unknown environment {name!r}; {_nearest(own, known)}") from None
     except gymnasium.error.Error as problem:
         raise UsageError(f"environment {name!r}: {_line(problem)}") from None
 
@@ -165,16 +177,23 @@ def _nearest(name: str, known: list[str]) -> str:
     return suggestion if suggestion.startswith("did") else "`cartwheel list environments` shows the known ones"
 
 
-def _import(module: str, name: str) -> None:
+def _defined(module: Any, name: str) -> Any:
+    """What stands under a name, dotted for a class in a class, in a module; None if nothing does."""
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
+
+
+def _import(module: str, name: str) -> Any:
     try:
-        import_module(module)
+        return import_module(module)
     except ImportError:
         # An installed command does not look into the working folder, where a user's module usually lies.
         folder = os.getcwd()  # noqa: PTH109 (sys.path holds texts)
         if folder not in sys.path:
             sys.path.append(folder)
         try:
-            import_module(module)
+            return import_module(module)
         except ImportError as problem:
             raise UsageError(f"environment {name!r}: the module can't be imported: {_line(problem)}") from None
 
@@ -198,6 +217,10 @@ def _check_interface(name: str, made: Any) -> None:
 def _name_of(factory: Factory) -> str:
     name = getattr(factory, "__qualname__", None) or type(factory).__name__
     return f"{getattr(factory, '__module__', '?')}:{name}"
+
+
+def _nothing() -> None:
+    """What closes an environment that has no `close`."""
 
 
 def _line(problem: BaseException) -> str:

@@ -50,7 +50,7 @@ def make_rollout(environment: Environment, specification: MLP, native: bool = Tr
 
     Native physics are compared with Gymnasium's over a few episodes before they are trusted.
     """
-    physics = find_native(environment.name) if native and environment.factory is None else None
+    physics = find_native(environment.spec.id) if native and environment.spec is not None else None
     if physics is None or not is_plain(environment, physics.entry_point):
         return GeneralRollout(environment, specification), []
     difference = find_difference(physics, environment, _PARITY_STEPS)

@@ -13,7 +13,7 @@ from cartwheel.envs.environment import Environment, Factory, find_environment
 from cartwheel.experience.rollouts import Rollout, make_rollout
 from cartwheel.policies.specification import MLP
 from cartwheel.storage.run import Run
-from cartwheel.training.executors import make_executor
+from cartwheel.training.executors import make_executor, packed
 from cartwheel.training.hooks import Hook
 from cartwheel.training.settings import TrainSettings
 from cartwheel.training.trainer import Trainer
@@ -41,6 +41,8 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
     found = find_environment(environment, settings.env_args, settings.max_episode_steps)
     specification = MLP(settings.hidden, settings.activation)
     rollout, warnings = make_rollout(found, specification, settings.native)
+    if rollout.path != "native" and settings.workers > 1:
+        packed(rollout)  # better said now than with the run's folder made
     if rollout.path != "native":
         warnings = [*warnings, *check_environment(found)]
     if found.limit_is_default:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import cloudpickle
 
-from cartwheel.errors import CartwheelError
+from cartwheel.errors import CartwheelError, UsageError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -80,7 +80,7 @@ class Processes:
         if not self._workers:
             with _main_hidden():
                 self._workers = [_Worker() for _ in range(self.workers)]
-        payload = cloudpickle.dumps(function)
+        payload = packed(function)
         results: list[Any] = [None] * len(items)
         waiting = iter(enumerate(items))
         busy: dict[Any, tuple[_Worker, int]] = {}
@@ -100,6 +100,17 @@ class Processes:
         """End the processes, whatever they are at."""
         while self._workers:
             self._workers.pop().end()
+
+
+def packed(function: Any) -> bytes:
+    """A function as it travels to another process; UsageError for one that can't."""
+    try:
+        return cloudpickle.dumps(function)
+    except Exception as problem:
+        raise UsageError(
+            f"what makes the environment can't be sent to worker processes ({problem}); use one worker, or a class or "
+            "function that holds nothing of this process"
+        ) from None
 
 
 class _Worker:
