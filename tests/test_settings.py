@@ -98,11 +98,10 @@ def test_a_bad_value_says_what_was_expected_and_what_came(name: str, given: Any,
 def test_a_bad_choice_gets_a_suggestion() -> None:
     with pytest.raises(UsageError) as caught:
         resolve(Settings, {"selection": "turnament"})
-    text = "--selection: expected one of truncation, tournament, got 'turnament'; did you mean 'tournament'?"
+    text = "--selection: unknown 'turnament'; did you mean 'tournament'?"
     assert str(caught.value) == text
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="where none is near, did_you_mean lists them once more")
 def test_a_bad_choice_lists_the_choices_once() -> None:
     with pytest.raises(UsageError) as caught:
         resolve(Settings, {"selection": "xyz"})
@@ -115,7 +114,6 @@ def test_an_unknown_option_gets_a_suggestion_in_whichever_layer_it_stands() -> N
             resolve(Settings, *layers)
 
 
-@pytest.mark.xfail(strict=True, raises=UsageError, reason="NumPy's whole numbers are refused, its floats accepted")
 def test_numpys_whole_numbers_are_whole_numbers() -> None:
     assert resolve(Settings, {"population": np.int64(8)}).population == 8
 

@@ -114,12 +114,12 @@ BOX = Box((2,), (-1, -1), (1, 1))
         (BOX, ["a", "b"], "expected numbers, got ['a', 'b']"),
         (BOX, [1j, 2j], "expected numbers, got [1j, 2j]"),
         (BOX, [None, 1.0], "expected numbers, got [None, 1.0]"),
-        (Discrete(3), 3, "expected one of 3 values, got 3"),
-        (Discrete(3), -1, "expected one of 3 values, got -1"),
-        (Discrete(3, start=3), 2, "expected one of 3 values, got 2"),
+        (Discrete(3), 3, "expected one of 3 whole numbers from 0, got 3"),
+        (Discrete(3), -1, "expected one of 3 whole numbers from 0, got -1"),
+        (Discrete(3, start=3), 2, "expected one of 3 whole numbers from 3, got 2"),
         (Discrete(3), [1], "expected shape (), got (1,)"),
         (Discrete(3), "1", "expected numbers, got '1'"),
-        (MultiDiscrete((2,), (2, 3), (0, 0)), [1, 3], "expected one of 3 values, got 3"),
+        (MultiDiscrete((2,), (2, 3), (0, 0)), [1, 3], "expected one of 3 whole numbers from 0, got 3"),
         (MultiBinary((2,)), [1], "expected shape (2,), got (1,)"),
         (PAIR, (1,), "expected a tuple of 2 parts, got (1,)"),
         (PAIR, 5, "expected a tuple of 2 parts, got 5"),
@@ -133,26 +133,22 @@ def test_a_foreign_value_says_what_was_expected_and_what_came(space: Space, valu
     assert str(caught.value) == problem
 
 
-@pytest.mark.xfail(strict=True, reason="int() cuts off what is no whole number")
 @pytest.mark.parametrize("space", [Discrete(3), MultiDiscrete((), (3,), (0,))], ids=["discrete", "multi-discrete"])
 def test_a_fraction_is_no_choice(space: Space) -> None:
     with pytest.raises(ValueError, match=r"0\.7"):
         flatten(space, 0.7)
 
 
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="int(inf) raises OverflowError, which nobody catches")
 def test_infinity_is_no_choice() -> None:
     with pytest.raises(ValueError, match="inf"):
         flatten(Discrete(3), np.inf)
 
 
-@pytest.mark.xfail(strict=True, reason="the values of MultiBinary are not looked at")
 def test_a_seven_is_no_bit() -> None:
     with pytest.raises(ValueError, match="7"):
         flatten(MultiBinary((2,)), [0, 7])
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeWarning, reason="the cast to float32 warns on the way to the right error")
 def test_a_number_too_large_for_float32_becomes_infinite_without_a_warning() -> None:
     assert flatten(Box((1,), (-np.inf,), (np.inf,), "float64"), [1e300]).tolist() == [np.inf]
 

@@ -31,13 +31,20 @@ class EnvironmentFault(CartwheelError):  # noqa: N818 (the environment is at fau
 
     def __init__(self, environment: str, seed: int, step: int, field: str, problem: str) -> None:
         super().__init__(environment, seed, step, field, problem)
-        self.environment, self.seed, self.step, self.field, self.problem = environment, seed, step, field, problem
+        self.environment, self.seed, self.step, self.field = environment, seed, step, field
+        self.problem = one_line(problem)
 
     def __str__(self) -> str:
         return (
             f"environment {self.environment} failed in its {self.field} "
             f"(episode seed {self.seed}, step {self.step}): {self.problem}"
         )
+
+
+def one_line(problem: object) -> str:
+    """A text or an exception as one line of bearable length; an exception without words becomes its type's name."""
+    text = " ".join(str(problem).split()) or type(problem).__name__
+    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

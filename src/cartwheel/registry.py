@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cartwheel.errors import UsageError, did_you_mean
 
@@ -29,6 +29,10 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._entries[name]
         except KeyError:
             raise UsageError(f"unknown {self.kind} {name!r}; {did_you_mean(name, self._entries)}") from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """What stands under `name`, or the default."""
+        return self._entries.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

@@ -10,6 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, TypeVar
 
 from cartwheel.errors import UsageError, did_you_mean
@@ -61,10 +62,7 @@ def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any
         return None
     value = _converted(name, value, hint)
     if limits.get("choices") is not None and value not in limits["choices"]:
-        choices = ", ".join(limits["choices"])
-        raise UsageError(
-            f"{flag(name)}: expected one of {choices}, got {value!r}; {did_you_mean(str(value), limits['choices'])}"
-        )
+        raise UsageError(f"{flag(name)}: unknown {value!r}; {did_you_mean(str(value), limits['choices'])}")
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, (int, float)) and not isinstance(number, bool) and not _in_range(number, limits):
             raise UsageError(f"{flag(name)}: expected {_range_text(limits)}, got {number}")
@@ -112,12 +110,9 @@ def _converted(name: str, value: Any, hint: Any) -> Any:
         return (_converted(name, value, typing.get_args(hint)[0]),)
     if hint is bool and isinstance(value, bool):
         return value
-    if hint is int and not isinstance(value, bool):
-        if isinstance(value, int):
-            return value
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if hint is int and isinstance(value, Real) and not isinstance(value, bool) and value % 1 == 0:
+        return math.floor(value)
+    if hint is float and isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     if hint is str and isinstance(value, str):
         return value

@@ -92,15 +92,21 @@ def flatten(space: Space, value: Any) -> NDArray[np.float32]:
 
 def _flatten_into(space: Space, value: Any, out: NDArray[np.float32]) -> None:
     match space:
-        case Box() | MultiBinary():
-            out[:] = _array(value, space.shape).ravel()
+        case Box():
+            with np.errstate(over="ignore"):  # beyond float32 is infinite, and that is looked for elsewhere
+                out[:] = _array(value, space.shape).ravel()
+        case MultiBinary():
+            bits = _array(value, space.shape)
+            if not ((bits == 0) | (bits == 1)).all():
+                raise ValueError(f"expected zeros and ones, got {_brief(value)}")
+            out[:] = bits.ravel()
         case Discrete():
-            _one_hot(int(_array(value, ())) - space.start, space.n, value, out)
+            _one_hot(_array(value, ())[()], space.n, space.start, out)
         case MultiDiscrete():
             offset = 0
             numbers = _array(value, space.shape).ravel()
             for number, n, start in zip(numbers, space.nvec, space.start, strict=True):
-                _one_hot(int(number) - start, n, number, out[offset : offset + n])
+                _one_hot(number, n, start, out[offset : offset + n])
                 offset += n
         case Tuple():
             if not isinstance(value, (tuple, list)) or len(value) != len(space.spaces):
@@ -129,10 +135,10 @@ def _array(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     return array
 
 
-def _one_hot(index: int, n: int, value: Any, out: NDArray[np.float32]) -> None:
-    if not 0 <= index < n:
-        raise ValueError(f"expected one of {n} values, got {value}")
-    out[index] = 1.0
+def _one_hot(number: Any, n: int, start: int, out: NDArray[np.float32]) -> None:
+    if not (start <= number < start + n and number == np.floor(number)):
+        raise ValueError(f"expected one of {n} whole numbers from {start}, got {number}")
+    out[int(number) - start] = 1.0
 
 
 def _brief(value: Any) -> str:
@@ -175,7 +181,7 @@ def from_data(data: Any) -> Space:
     """The space that `to_data` wrote; UsageError for anything else (the data may come from a stranger's file)."""
     try:
         return _from_data(data, depth=0)
-    except (KeyError, TypeError, ValueError, OverflowError) as problem:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as problem:
         raise UsageError(f"not the description of a space: {problem}") from None
 
 
@@ -186,7 +192,7 @@ def _from_data(data: Any, depth: int) -> Space:
         raise ValueError("spaces are nested too deeply")
     match data["kind"]:
         case "box":
-            shape = _sizes(data["shape"], minimum=0)
+            shape = _shape(data["shape"])
             low, high = (tuple(_number_from_data(x) for x in data[key]) for key in ("low", "high"))
             _need(len(low) == len(high) == math.prod(shape), "the bounds of a box do not fit its shape")
             _need(data["dtype"] in _BOX_TYPES, f"unknown data type {_brief(data['dtype'])}")
@@ -194,12 +200,12 @@ def _from_data(data: Any, depth: int) -> Space:
         case "discrete":
             return Discrete(_size(data["n"]), _integer(data["start"]))
         case "multi-discrete":
-            shape, nvec = _sizes(data["shape"], minimum=0), _sizes(data["nvec"])
+            shape, nvec = _shape(data["shape"]), _sizes(data["nvec"])
             start = tuple(_integer(x) for x in data["start"])
             _need(len(nvec) == len(start) == math.prod(shape), "nvec and start do not fit the shape")
             return MultiDiscrete(shape, nvec, start)
         case "multi-binary":
-            return MultiBinary(_sizes(data["shape"], minimum=0))
+            return MultiBinary(_shape(data["shape"]))
         case "tuple":
             return Tuple(tuple(_from_data(part, depth + 1) for part in data["spaces"]))
         case "dict":
@@ -222,6 +228,7 @@ def _need(condition: bool, problem: str) -> None:
 
 def _integer(value: Any) -> int:
     _need(isinstance(value, int) and not isinstance(value, bool), f"expected a whole number, got {_brief(value)}")
+    _need(abs(value) < 1 << 63, "a number is too large")
     return int(value)
 
 
@@ -234,6 +241,12 @@ def _size(value: Any, minimum: int = 1) -> int:
 def _sizes(values: Any, minimum: int = 1) -> tuple[int, ...]:
     _need(isinstance(values, list) and len(values) <= 1 << 20, "expected a list of sizes")
     return tuple(_size(value, minimum) for value in values)
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    shape = _sizes(values, minimum=0)
+    _need(len(shape) <= 32, "more dimensions than an array has")
+    return shape
 
 
 def _number_to_data(value: float) -> float | str:

@@ -65,7 +65,6 @@ def test_what_is_no_space_is_named_too() -> None:
         describe_space(None, "observation")
 
 
-@pytest.mark.xfail(strict=True, reason="keys are turned into texts here, but not in the observations")
 def test_keys_that_are_no_texts_can_be_flattened_or_are_an_error() -> None:
     from cartwheel.spaces import flatten
 

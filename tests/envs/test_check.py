@@ -144,13 +144,11 @@ def test_one_that_ignores_its_seed_gets_a_warning_of_what_no_longer_holds(maker:
     assert check_environment(environment) == [f"{environment.name} {WARNING}"]
 
 
-@pytest.mark.xfail(strict=True, reason="the two environments are stepped one after the other, never side by side")
 def test_environments_that_disturb_each_other_get_a_warning() -> None:
     """GeneralRollout steps 16 side by side: with a shared generator the result depends on lanes and workers."""
     assert check_environment(find_environment(Shared))
 
 
-@pytest.mark.xfail(strict=True, reason="that both environments are one and the same object is not noticed")
 def test_a_factory_that_hands_out_the_same_environment_again_is_refused() -> None:
     """All lanes would step one environment, and every return would be wrong."""
     only = Walk()
@@ -205,8 +203,8 @@ STUCK = RuntimeError("the motor\nis stuck")
     [
         (0, "observation", STUCK, "reset (episode seed {seed}, step 0): RuntimeError: the motor is stuck"),
         (4, "observation", STUCK, "step (episode seed {seed}, step 4): RuntimeError: the motor is stuck"),
-        (0, "observation", np.array([0, np.nan]), "observation (episode seed {seed}, step 0): not finite: [ 0. nan]"),
-        (5, "observation", np.array([np.inf, 0]), "observation (episode seed {seed}, step 5): not finite: [inf  0.]"),
+        (0, "observation", np.array([0, np.nan]), "observation (episode seed {seed}, step 0): not finite: [0.0, nan]"),
+        (5, "observation", np.array([np.inf, 0]), "observation (episode seed {seed}, step 5): not finite: [inf, 0.0]"),
         (0, "observation", [0, 0, 0], "observation (episode seed {seed}, step 0): expected shape (2,), got (3,)"),
         (6, "observation", [[0], [0]], "observation (episode seed {seed}, step 6): expected shape (2,), got (2, 1)"),
         (1, "reward", None, "reward (episode seed {seed}, step 1): expected a number, got None"),
@@ -222,10 +220,9 @@ def test_an_observation_of_the_last_step_is_looked_at_too() -> None:
     class Ends(Walk):
         faults = {(3, "observation"): np.full(2, np.nan), (3, "terminated"): True}  # noqa: RUF012
 
-    assert refusal(Ends) == f"observation (episode seed {SEED}, step 3): not finite: [nan nan]"
+    assert refusal(Ends) == f"observation (episode seed {SEED}, step 3): not finite: [nan, nan]"
 
 
-@pytest.mark.xfail(strict=True, reason="NumPy breaks the text of a long array into lines")
 def test_a_fault_in_a_long_observation_is_one_line() -> None:
     class Wide(Walk):
         observation_space = spaces.Box(-1, 1, (30,))
@@ -257,6 +254,6 @@ def test_every_kind_of_action_is_tried() -> None:
                 return super().step(0)
 
         assert check_environment(find_environment(Particular)) == []
-        assert len(seen) == 90
-        assert seen[:30] == seen[30:60] == seen[60:]
+        assert len(seen) == 120  # twice alone, then two side by side
+        assert seen[:30] == seen[30:60] == seen[60::2] == seen[61::2]
         assert len(set(seen)) > 1

@@ -174,7 +174,6 @@ def test_inputs_stay_as_they_were() -> None:
     np.testing.assert_array_equal(x, before[1])
 
 
-@pytest.mark.xfail(strict=True, reason="one number is broadcast to all the inputs there should be")
 def test_observations_of_another_width_are_an_error() -> None:
     layout = dense_layout((3, 2))
     with pytest.raises(ValueError, match="3"):

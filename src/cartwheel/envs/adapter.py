@@ -1,4 +1,4 @@
-"""Gymnasium's spaces as Cartwheel's, and Gymnasium's errors as readable lines."""
+"""Gymnasium's spaces as Cartwheel's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 
 from cartwheel import spaces
-from cartwheel.errors import UsageError
+from cartwheel.errors import UsageError, one_line
 
 
 def describe_space(space: Any, role: str) -> spaces.Space:
@@ -16,8 +16,10 @@ def describe_space(space: Any, role: str) -> spaces.Space:
     kinds = gymnasium.spaces
     match space:
         case kinds.Box() if space.dtype is not None:
-            low, high = (tuple(float(x) for x in np.ravel(bound)) for bound in (space.low, space.high))
-            return spaces.Box(tuple(space.shape), low, high, str(np.dtype(space.dtype)))
+            # Where an integer has no bound, Gymnasium notes the largest integer.
+            low = np.where(space.bounded_below, space.low, -np.inf).ravel()
+            high = np.where(space.bounded_above, space.high, np.inf).ravel()
+            return spaces.Box(tuple(space.shape), tuple(low.tolist()), tuple(high.tolist()), str(np.dtype(space.dtype)))
         case kinds.Discrete():
             return spaces.Discrete(int(space.n), int(space.start))
         case kinds.MultiDiscrete():
@@ -28,10 +30,12 @@ def describe_space(space: Any, role: str) -> spaces.Space:
         case kinds.Tuple():
             return spaces.Tuple(tuple(describe_space(part, role) for part in space.spaces))
         case kinds.Dict():
-            keys = tuple(str(key) for key in space.spaces)
+            keys = tuple(space.spaces)
+            if not all(isinstance(key, str) for key in keys):
+                raise UsageError(f"can't handle the {role} space {one_line(space)}: its keys have to be texts")
             return spaces.Dict(keys, tuple(describe_space(part, role) for part in space.spaces.values()))
         case _:
             raise UsageError(
-                f"can't handle the {role} space {space}: expected Box, Discrete, MultiDiscrete, MultiBinary, "
+                f"can't handle the {role} space {one_line(space)}: expected Box, Discrete, MultiDiscrete, MultiBinary, "
                 "or Tuple and Dict of these; a wrapper can turn it into one of them"
             )

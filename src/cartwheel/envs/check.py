@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,38 +20,48 @@ def check_environment(environment: Environment) -> list[str]:
 
     Returns warnings, a line each: for one that gives another episode for the same seed, what then no longer holds.
     """
-    seed = int(episode_seeds(0, Purpose.CHECK, count=1)[0])
     first, second = environment.make(), environment.make()
     try:
+        if first is second:
+            raise UsageError(f"{environment.name} gives the same environment again; a new one is needed each time")
         try:
-            actions = _actions(first, seed)
-            episodes = [_episode(environment, made, seed, actions) for made in (first, first, second)]
+            repeats = _repeats(environment, first, second)
         except EnvironmentFault as fault:
             raise UsageError(str(fault)) from fault
     finally:
         first.close()
         second.close()
-    if episodes[0] != episodes[1] or episodes[0] != episodes[2]:
-        return [
-            f"{environment.name} gives another episode for the same seed: this run can't be repeated or resumed "
-            "to the bit, its result depends on the number of workers, and candidates meet different episodes"
-        ]
-    return []
+    if repeats:
+        return []
+    return [
+        f"{environment.name} gives another episode for the same seed: this run can't be repeated or resumed "
+        "to the bit, its result depends on the number of workers, and candidates meet different episodes"
+    ]
 
 
-def _actions(made: Any, seed: int) -> list[Any]:
-    made.action_space.seed(seed)
-    return [made.action_space.sample() for _ in range(_STEPS)]
+def _repeats(environment: Environment, first: Any, second: Any) -> bool:
+    """Whether an episode is the same again: in the same environment, in another, and beside one with another seed."""
+    seed, other = (int(seed) for seed in episode_seeds(0, Purpose.CHECK, count=2))
+    first.action_space.seed(seed)
+    actions = [first.action_space.sample() for _ in range(_STEPS)]
+    alone = list(_episode(environment, first, seed, actions))
+    if alone != list(_episode(environment, second, seed, actions)):
+        return False
+    beside = _episode(environment, second, other, actions)
+    again = []
+    for part in _episode(environment, first, seed, actions):
+        again.append(part)
+        next(beside, None)
+    return alone == again
 
 
-def _episode(environment: Environment, made: Any, seed: int, actions: list[Any]) -> list[bytes]:
-    """Everything that an episode gave, as bytes to be compared."""
+def _episode(environment: Environment, made: Any, seed: int, actions: list[Any]) -> Iterator[bytes]:
+    """What an episode gives, step by step, as bytes to be compared."""
     observation = checked_reset(environment, made, seed)
-    trace = [flat_observation(environment, observation, seed, 0).tobytes()]
+    yield flat_observation(environment, observation, seed, 0).tobytes()
     for step, action in enumerate(actions, start=1):
         observation, reward, terminated, truncated = checked_step(environment, made, action, seed, step)
-        trace.append(flat_observation(environment, observation, seed, step).tobytes())
-        trace.append(np.array([reward, terminated, truncated], np.float64).tobytes())
+        seen = flat_observation(environment, observation, seed, step)
+        yield seen.tobytes() + np.array([reward, terminated, truncated], np.float64).tobytes()
         if terminated or truncated:
-            break
-    return trace
+            return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import sys
 import warnings
@@ -12,13 +13,11 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 import gymnasium
-import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from numpy.typing import NDArray
 
 from cartwheel import spaces
 from cartwheel.envs.adapter import describe_space
-from cartwheel.errors import CartwheelError, UsageError, did_you_mean
+from cartwheel.errors import CartwheelError, UsageError, did_you_mean, one_line
 
 Factory: TypeAlias = Callable[..., Any]
 
@@ -55,7 +54,7 @@ class Environment:
 
     def make(self, render_mode: str | None = None) -> Any:
         """A new Gymnasium environment, without a time limit of Gymnasium's: whoever steps it holds to `limit`."""
-        arguments = dict(self.arguments)
+        arguments = copy.deepcopy(dict(self.arguments))  # what an environment does to them stays its own
         if render_mode is not None:
             arguments["render_mode"] = render_mode
             if render_mode != "human":
@@ -68,7 +67,8 @@ def find_environment(
 ) -> Environment:
     """The environment for a Gymnasium id, for `module:Id` or `module:Class`, or for a class or factory.
 
-    It is made once, for its spaces. UsageError for an unknown id, arguments that it does not take, a missing extra, or a space that can't be handled.
+    It is made once, for its spaces. UsageError for an unknown id, arguments that it does not take, a missing extra, or
+    a space that can't be handled.
     """
     arguments = dict(arguments or {})
     name: str
@@ -86,9 +86,11 @@ def find_environment(
             f"expected a Gymnasium id, or a class or factory of environments, got an instance of "
             f"{type(environment).__name__}; many are needed, so pass what makes them"
         )
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise UsageError(f"--max-episode-steps: expected at least 1, got {max_episode_steps}")
     made = _make(name, factory or spec, arguments)
+    _check_interface(name, made)
     try:
-        _check_interface(name, made)
         facts = spec or getattr(made, "spec", None)
         own_limit = getattr(facts, "max_episode_steps", None)
         return Environment(
@@ -101,10 +103,10 @@ def find_environment(
             observation_space=describe_space(made.observation_space, "observation"),
             action_space=describe_space(made.action_space, "action"),
             spec=spec,
-            frames_per_second=float(getattr(made, "metadata", {}).get("render_fps") or 30.0),
+            frames_per_second=float((getattr(made, "metadata", None) or {}).get("render_fps") or 30.0),
         )
     finally:
-        getattr(made, "close", _nothing)()
+        made.close()
 
 
 def is_plain(environment: Environment, entry_point: str | Callable[..., Any]) -> bool:
@@ -118,17 +120,6 @@ def is_plain(environment: Environment, entry_point: str | Callable[..., Any]) ->
 def environment_ids() -> list[str]:
     """All Gymnasium ids that are registered."""
     return sorted(gymnasium.registry)
-
-
-def action_from_space(space: spaces.Space, action: Any) -> NDArray[np.float32]:
-    """An environment's action as the column `(a,)` that kernels use: indices from 0, or the Box's numbers."""
-    numbers = np.atleast_1d(np.asarray(action)).ravel()
-    match space:
-        case spaces.Discrete():
-            numbers = numbers - space.start
-        case spaces.MultiDiscrete():
-            numbers = numbers - np.asarray(space.start)
-    return numbers.astype(np.float32)
 
 
 def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
@@ -148,7 +139,7 @@ def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
     except CartwheelError:
         raise
     except Exception as problem:
-        raise UsageError(f"environment {name} can't be made: {_line(problem)}") from problem
+        raise UsageError(f"environment {name} can't be made: {one_line(problem)}") from problem
 
 
 def _found(name: str) -> Any:
@@ -162,18 +153,23 @@ def _found(name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return gymnasium.spec(own)
-    except gymnasium.error.UnregisteredEnv:
-        known = [known for known in gymnasium.registry if "/" not in known or "/" in own]
+    except gymnasium.error.Error:
         if module == "__main__":
             raise UsageError(f"the environment {own} is a script's own; give it again, as `environment=`") from None
-        raise UsageError(f"unknown environment {name!r}; {_nearest(own, known)}") from None
-    except gymnasium.error.Error as problem:
-        raise UsageError(f"environment {name!r}: {_line(problem)}") from None
+        if module:
+            raise UsageError(
+                f"the module {module} neither registers nor defines an environment {own!r}; {_nearest(own)}"
+            ) from None
+        raise UsageError(f"unknown environment {name!r}; {_nearest(own)}") from None
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    """A suggestion; where none is near, a pointer to the list instead of a thousand names."""
-    suggestion = did_you_mean(name, known)
+def _nearest(name: str) -> str:
+    """A suggestion, the latest version of it; where none is near, a pointer to the list instead of a thousand names."""
+    versions: dict[str, list[tuple[int, str]]] = {}
+    for known in gymnasium.registry:
+        base, _, version = known.rpartition("-v")
+        versions.setdefault(base or known, []).append((int(version) if version.isdigit() else 0, known))
+    suggestion = did_you_mean(name, [max(entries)[1] for entries in versions.values()])
     return suggestion if suggestion.startswith("did") else "`cartwheel list environments` shows the known ones"
 
 
@@ -187,19 +183,27 @@ def _defined(module: Any, name: str) -> Any:
 def _import(module: str, name: str) -> Any:
     try:
         return import_module(module)
-    except ImportError:
+    except ModuleNotFoundError:
         # An installed command does not look into the working folder, where a user's module usually lies.
         folder = os.getcwd()  # noqa: PTH109 (sys.path holds texts)
         if folder not in sys.path:
             sys.path.append(folder)
         try:
             return import_module(module)
-        except ImportError as problem:
-            raise UsageError(f"environment {name!r}: the module can't be imported: {_line(problem)}") from None
+        except Exception as problem:
+            raise _unimportable(name, problem) from None
+    except Exception as problem:
+        raise _unimportable(name, problem) from None
+
+
+def _unimportable(name: str, problem: Exception) -> UsageError:
+    return UsageError(
+        f"environment {name!r}: the module can't be imported: {type(problem).__name__}: {one_line(problem)}"
+    )
 
 
 def _missing(name: str, problem: Exception) -> str:
-    text = _line(problem)
+    text = one_line(problem)
     for extra, word in _EXTRAS.items():
         if word in text.lower():
             return f"environment {name} needs an extra: pip install 'cartwheel[{extra}]'"
@@ -207,7 +211,9 @@ def _missing(name: str, problem: Exception) -> str:
 
 
 def _check_interface(name: str, made: Any) -> None:
-    missing = [part for part in ("reset", "step", "observation_space", "action_space") if not hasattr(made, part)]
+    missing = [
+        part for part in ("reset", "step", "close", "observation_space", "action_space") if not hasattr(made, part)
+    ]
     if missing:
         raise UsageError(
             f"{name} makes {type(made).__name__}, which is no Gymnasium environment: it lacks {', '.join(missing)}"
@@ -215,15 +221,7 @@ def _check_interface(name: str, made: Any) -> None:
 
 
 def _name_of(factory: Factory) -> str:
+    while isinstance(factory, functools.partial):
+        factory = factory.func
     name = getattr(factory, "__qualname__", None) or type(factory).__name__
     return f"{getattr(factory, '__module__', '?')}:{name}"
-
-
-def _nothing() -> None:
-    """What closes an environment that has no `close`."""
-
-
-def _line(problem: BaseException) -> str:
-    """An exception as one line: its text, or its type where it has none."""
-    text = " ".join(str(problem).split())
-    return text or type(problem).__name__

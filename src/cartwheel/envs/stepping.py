@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel import spaces
-from cartwheel.envs.environment import Environment, _line
-from cartwheel.errors import EnvironmentFault
+from cartwheel.envs.environment import Environment
+from cartwheel.errors import EnvironmentFault, one_line
 
 
 def checked_reset(environment: Environment, made: Any, seed: int) -> Any:
@@ -42,18 +42,18 @@ def flat_observation(environment: Environment, observation: Any, seed: int, step
     """An observation as one vector `(d,)`; a fault where it does not belong to its space or is not finite."""
     try:
         flat = spaces.flatten(environment.observation_space, observation)
-    except (ValueError, TypeError) as problem:
+    except (ValueError, TypeError, OverflowError) as problem:
         raise EnvironmentFault(environment.name, seed, step, "observation", str(problem)) from None
     if not np.isfinite(flat).all():
-        raise EnvironmentFault(environment.name, seed, step, "observation", f"not finite: {flat}")
+        raise EnvironmentFault(environment.name, seed, step, "observation", f"not finite: {flat.tolist()}")
     return flat
 
 
 def _number(environment: Environment, value: Any, seed: int, step: int) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise EnvironmentFault(environment.name, seed, step, "reward", f"expected a number, got {value!r}") from None
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub" or array.size != 1:
+        raise EnvironmentFault(environment.name, seed, step, "reward", f"expected a number, got {value!r}")
+    return float(array.item())
 
 
 def _flag(environment: Environment, value: Any, seed: int, step: int, field: str) -> bool:
@@ -63,4 +63,4 @@ def _flag(environment: Environment, value: Any, seed: int, step: int, field: str
 
 
 def _raised(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {_line(problem)}"
+    return f"{type(problem).__name__}: {one_line(problem)}"

@@ -16,7 +16,7 @@ from cartwheel.envs.environment import Environment, is_plain
 from cartwheel.envs.native.parity import find_difference
 from cartwheel.envs.native.registry import NativeEnvironment, find_native
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
-from cartwheel.errors import EnvironmentFault
+from cartwheel.errors import EnvironmentFault, UsageError
 from cartwheel.experience.records import Experience
 from cartwheel.kernels.perceptron import act
 from cartwheel.kernels.random import generators
@@ -73,6 +73,7 @@ class NativeRollout:
 
     def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`."""
+        _check_parameters(parameters, self.network)
         shape = (len(parameters), len(seeds))
         returns, lengths = np.zeros(shape), np.zeros(shape, np.int64)
         physics = self.physics
@@ -117,6 +118,8 @@ class GeneralRollout:
         self.environment = environment
         self.head = action_head(environment.action_space)
         self.network = specification.build(environment.observation_size, self.head.outputs)
+        if lanes < 1:
+            raise ValueError(f"expected at least 1 lane, got {lanes}")
         self.lanes = lanes
         self._made: list[Any] = []
 
@@ -125,12 +128,18 @@ class GeneralRollout:
 
     def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`; EnvironmentFault if an environment raises or gives what it must not."""
+        _check_parameters(parameters, self.network)
         return _Episodes(self, parameters, seeds).run()
 
     def made(self, count: int) -> list[Any]:
         """`count` environments, made when they are first needed."""
         while len(self._made) < count:
-            self._made.append(self.environment.make())
+            made = self.environment.make()
+            if any(made is other for other in self._made):
+                raise UsageError(
+                    f"{self.environment.name} gives the same environment again; a new one is needed each time"
+                )
+            self._made.append(made)
         return self._made[:count]
 
     def close(self) -> None:
@@ -211,12 +220,17 @@ class _Episodes:
     def _observe(self, lanes: list[int], observations: list[Any]) -> None:
         """Take in what these lanes saw: together if all is as it should be, else one by one, to find the fault."""
         if self.shape is not None and {getattr(seen, "shape", None) for seen in observations} == {self.shape}:
-            block = np.array(observations, np.float32)  # (lanes, d)
-            if np.isfinite(block).all():
+            block = np.array(observations)  # (lanes, d)
+            if block.dtype == np.float32 and np.isfinite(block).all():
                 self.observation[:, lanes] = block.T
                 return
         for lane, seen in zip(lanes, observations, strict=True):
             self.observation[:, lane] = flat_observation(self.environment, seen, self.seed[lane], self.length[lane])
+
+
+def _check_parameters(parameters: NDArray[np.float32], network: Network) -> None:
+    if parameters.ndim != 2 or parameters.shape[1] != network.size:
+        raise ValueError(f"expected parameters (P, {network.size}), got shape {parameters.shape}")
 
 
 def _kernel_description(network: Network, head: ActionHead) -> _Description:

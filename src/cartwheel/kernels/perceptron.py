@@ -46,14 +46,15 @@ def _layer(
 
 @compiled()
 def _choose(lanes: int, layers: Any, source: int, groups: Any, action: Any) -> None:
-    """action (a, L): the place of the largest output of each group, the first at ties."""
+    """action (a, L): the place of the largest output of each group, the first at ties; NaN counts as largest."""
     start = 0
     for k in range(groups.shape[0]):
         for lane in range(lanes):
             best, choice = layers[source, start, lane], 0
             for other in range(1, groups[k]):
-                if layers[source, start + other, lane] > best:
-                    best, choice = layers[source, start + other, lane], other
+                output = layers[source, start + other, lane]
+                if output > best or (math.isnan(output) and not math.isnan(best)):
+                    best, choice = output, other
             action[k, lane] = np.float32(choice)
         start += groups[k]
 

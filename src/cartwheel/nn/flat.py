@@ -97,6 +97,8 @@ def dense_forward(theta: Array, x: Array, layout: Layout, activation: str) -> Ar
     stands beside it, which a BLAS product does not promise.
     """
     arrays = layout.unpack(theta)
+    if x.shape[-1] != layout.shapes[0][0]:
+        raise ValueError(f"expected inputs (..., {layout.shapes[0][0]}), got shape {x.shape}")
     function = ACTIVATIONS[activation]
     layers = len(layout.names) // 2
     for number in range(1, layers + 1):

@@ -58,10 +58,10 @@ class ActionHead:
         return self.decide(outputs + rng.gumbel(size=outputs.shape))
 
     def to_action(self, column: NDArray[np.float32]) -> Any:
-        """What the environment expects for one action `(size,)`: a whole number, or an array of the space's shape."""
+        """What the environment expects for one action `(size,)`: a NumPy integer, or an array of the space's shape."""
         match self.space:
             case Discrete():
-                return int(column[0]) + self.space.start
+                return np.int64(column[0]) + self.space.start
             case MultiDiscrete():
                 return (column.astype(np.int64) + np.asarray(self.space.start)).reshape(self.space.shape)
             case MultiBinary():
@@ -83,10 +83,20 @@ class ActionHead:
         space = self.space
         assert isinstance(space, Box)
         if np.dtype(space.dtype).kind in "iu":
-            column = np.rint(column)
+            return _whole(column, space)
         low, high = (np.asarray(bound, space.dtype) for bound in (space.low, space.high))
         action: Array = np.clip(column.astype(space.dtype), low, high).reshape(space.shape)
         return action
+
+
+def _whole(column: NDArray[np.float32], space: Box) -> Array:
+    """Whole numbers, clipped as Python's, which do not wrap around: a float may be rounded beyond the type's range."""
+    limits = np.iinfo(space.dtype)
+    numbers = [
+        min(max(round(float(number)), math.ceil(low), limits.min), math.floor(high), limits.max)
+        for number, low, high in zip(column, space.low, space.high, strict=True)
+    ]
+    return np.array(numbers, space.dtype).reshape(space.shape)
 
 
 def action_head(space: Space) -> ActionHead:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from cartwheel.errors import UsageError
 from cartwheel.nn.flat import Array
@@ -15,14 +16,20 @@ from cartwheel.policies.specification import MLP, Network
 from cartwheel.spaces import Space, flat_size, flatten
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Policy:
-    """Maps observations of one space to actions of another. Immutable; `theta` is handed out read-only."""
+    """Maps observations of one space to actions of another.
 
-    def __init__(self, specification: MLP, observation_space: Space, action_space: Space, theta: ArrayLike) -> None:
-        self.specification = specification
-        self.observation_space = observation_space
-        self.action_space = action_space
-        vector = np.array(theta, np.float32)
+    `theta (n,)` is taken as a copy, in float32, and handed out read-only. UsageError where it does not fit the network.
+    """
+
+    specification: MLP
+    observation_space: Space
+    action_space: Space
+    theta: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        vector = np.array(self.theta, np.float32)
         if vector.shape != (self.network.size,):
             raise UsageError(
                 f"expected a vector of {self.network.size} parameters for the sizes {self.network.sizes}, "
@@ -31,7 +38,7 @@ class Policy:
         if not np.isfinite(vector).all():
             raise UsageError("the parameters of a policy have to be finite; some are NaN or infinite")
         vector.flags.writeable = False
-        self.theta: NDArray[np.float32] = vector
+        object.__setattr__(self, "theta", vector)
 
     @cached_property
     def head(self) -> ActionHead:

@@ -24,10 +24,12 @@ class MLP:
     activation: str = "relu"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.hidden, (tuple, list)):
+            raise UsageError(f"hidden: expected a tuple of unit counts, got {self.hidden!r}")
         object.__setattr__(self, "hidden", tuple(self.hidden))
         for units in self.hidden:
             if not isinstance(units, int) or isinstance(units, bool) or not 1 <= units <= _LARGEST_LAYER:
-                raise UsageError(f"hidden: expected unit counts of at least 1, got {units!r}")
+                raise UsageError(f"hidden: expected unit counts from 1 to {_LARGEST_LAYER:,}, got {units!r}")
         if self.activation not in ACTIVATIONS:
             raise UsageError(f"unknown activation {self.activation!r}; {did_you_mean(self.activation, ACTIVATIONS)}")
 

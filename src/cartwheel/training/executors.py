@@ -105,7 +105,8 @@ class Processes:
 def packed(function: Any) -> bytes:
     """A function as it travels to another process; UsageError for one that can't."""
     try:
-        return cloudpickle.dumps(function)
+        payload: bytes = cloudpickle.dumps(function)
+        return payload
     except Exception as problem:
         raise UsageError(
             f"what makes the environment can't be sent to worker processes ({problem}); use one worker, or a class or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -59,6 +60,7 @@ class Trainer:
         self._judged: NDArray[np.float32] | None = None  # the last one judged there
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
+        self._saved_generation = -1
         self._changing = False  # within a generation's change of state: not to be saved
         self._interrupts = Interrupts()
 
@@ -77,7 +79,8 @@ class Trainer:
                         self._generation(metrics)
                         if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
                             self._save(metrics)
-                    self._save(metrics)
+                    if self._saved_generation != self.generation:
+                        self._save(metrics)
                     return self._finish(metrics)
                 except Stop as stop:
                     self._save(metrics)
@@ -252,11 +255,18 @@ class Trainer:
                 self.kept.theta,
             )
             save(policy, self.run.policy_path, about={"environment": environment.name, "run": self.run.name})
-        self._saved = time.perf_counter()
+        self._saved, self._saved_generation = time.perf_counter(), self.generation
 
     def _restore(self, metrics: MetricsWriter) -> None:
         """Go on from the last checkpoint, or from the beginning; rows that are newer go."""
-        state = self.run.checkpoints.read()
+        with warnings.catch_warnings(
+            record=True
+        ) as said:  # that the last checkpoint is damaged, and the one before used
+            warnings.simplefilter("always")
+            state = self.run.checkpoints.read()
+        for hook in self.hooks:
+            for warning in said:
+                hook.note(f"warning: {warning.message}")
         if state is not None:
             own = _part(state, "run/")
             self.generation, self.steps = int(own["generation"]), int(own["steps"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.envs.environment import Environment, action_from_space
+from cartwheel import spaces
+from cartwheel.envs.environment import Environment
 from cartwheel.envs.native.registry import NativeEnvironment
 from cartwheel.kernels.random import generators
 
@@ -51,6 +54,17 @@ def find_difference(native: NativeEnvironment, environment: Environment, steps: 
 
 def _differ(expected: NDArray[np.float32], got: NDArray[np.float32]) -> bool:
     return np.asarray(expected, np.float32).tobytes() != got.tobytes()
+
+
+def action_from_space(space: spaces.Space, action: Any) -> NDArray[np.float32]:
+    """An environment's action as the column `(a,)` that kernels use: indices from 0, or the Box's numbers."""
+    numbers = np.atleast_1d(np.asarray(action)).ravel()
+    match space:
+        case spaces.Discrete():
+            numbers = numbers - space.start
+        case spaces.MultiDiscrete():
+            numbers = numbers - np.asarray(space.start)
+    return numbers.astype(np.float32)
 
 
 class _Lane:
