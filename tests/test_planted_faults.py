@@ -57,8 +57,8 @@ FAULTS = [
     Fault(
         "the larger output is not the greater one",
         "kernels/perceptron.py",
-        "> best:",
-        ">= best:",
+        "if output > best or",
+        "if output >= best or",
         "kernels/test_twins.py experience/test_rollouts.py",
     ),
     Fault(

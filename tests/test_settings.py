@@ -98,7 +98,7 @@ def test_a_bad_value_says_what_was_expected_and_what_came(name: str, given: Any,
 def test_a_bad_choice_gets_a_suggestion() -> None:
     with pytest.raises(UsageError) as caught:
         resolve(Settings, {"selection": "turnament"})
-    text = "--selection: unknown 'turnament'; did you mean 'tournament'?"
+    text = "--selection: expected one of truncation, tournament, got 'turnament'; did you mean 'tournament'?"
     assert str(caught.value) == text
 
 

@@ -62,7 +62,9 @@ def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any
         return None
     value = _converted(name, value, hint)
     if limits.get("choices") is not None and value not in limits["choices"]:
-        raise UsageError(f"{flag(name)}: unknown {value!r}; {did_you_mean(str(value), limits['choices'])}")
+        choices, hint = ", ".join(limits["choices"]), did_you_mean(str(value), limits["choices"])
+        suggestion = f"; {hint}" if hint.startswith("did") else ""
+        raise UsageError(f"{flag(name)}: expected one of {choices}, got {value!r}{suggestion}")
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, (int, float)) and not isinstance(number, bool) and not _in_range(number, limits):
             raise UsageError(f"{flag(name)}: expected {_range_text(limits)}, got {number}")

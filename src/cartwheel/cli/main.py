@@ -67,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as problem:  # the outermost frame: whatever arrives here is told in a line
-        return _tell(problem)
+        status = _tell(problem)
+        _settle_output()
+        return status
     return 0
 
 
@@ -93,7 +95,6 @@ def overview() -> str:
 def _tell(problem: BaseException) -> int:
     """Say in one line what went wrong; returns the exit status that goes with it."""
     if isinstance(problem, BrokenPipeError):
-        _discard_output()
         return _NOBODY_READS
     if isinstance(problem, KeyboardInterrupt):
         return _say("interrupted", _INTERRUPTED)
@@ -129,9 +130,14 @@ def _tolerate_any_encoding() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _discard_output() -> None:
-    """Keep the interpreter from flushing into a broken pipe when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _settle_output() -> None:
+    """Print what waits to be printed. Where that is impossible, let it go, lest the interpreter try again at its end."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
