@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import cartwheel as package
+from cartwheel.cli import train
 from cartwheel.cli.main import main
 from cartwheel.policies.policy import Policy
 from cartwheel.policies.specification import MLP
@@ -234,6 +235,23 @@ def test_help_of_an_algorithm_shows_its_options(cartwheel):
     assert page == cartwheel("train --help").out  # the default algorithm
     for option in ("--population", "--mutation-std", "--seed", "--no-native", "--solved-at", "--env-arg"):
         assert option in page
+
+
+@pytest.mark.parametrize(
+    ("words", "algorithm"),
+    [
+        ("CartPole-v1", "genetic"),
+        ("--config mine.toml", "other"),
+        ("--config=mine.toml --algorithm", "other"),
+        ("--algorithm third --config mine.toml", "third"),
+        ("--algorithm=third --algorithm fourth", "fourth"),
+        ("--config odd.toml", "genetic"),
+    ],
+)
+def test_algorithm_is_known_before_its_options_are_read(cartwheel, words, algorithm):
+    Path("mine.toml").write_text('algorithm = "other"\n')
+    Path("odd.toml").write_text("algorithm = 3\n")
+    assert train._algorithm(words.split()) == algorithm
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -156,6 +156,9 @@ def test_terminal_that_knows_ascii_only():
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.isascii()
     assert b"\\u" not in done.stdout
+    done = subprocess.run([*PROGRAM, "runs", "--runs", "n\u00f6"], capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"no runs in n\\x")
     done = subprocess.run([*PROGRAM, "tr\u00e4in"], capture_output=True, env=environment)
     assert done.returncode == 2
     assert done.stderr.isascii()

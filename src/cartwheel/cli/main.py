@@ -131,7 +131,7 @@ def _tolerate_any_encoding() -> None:
 
 
 def _settle_output() -> None:
-    """Print what waits to be printed. Where that is impossible, let it go, lest the interpreter try again at its end."""
+    """Print what waits to be printed; if that is impossible, let it go, lest the interpreter try again at its end."""
     if sys.stdout is None:
         return
     try:
