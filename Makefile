@@ -41,7 +41,7 @@ clean:
 # install,WHAT: uv where it can be had, since it takes a tenth of the time; pip otherwise.
 define install
 	@if [ -x $(BIN)/uv ]; then \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1); \
+		$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt $(1); \
 	else \
 		$(BIN)/python -m pip install --quiet --upgrade pip && \
 		$(BIN)/python -m pip install --quiet -c constraints.txt $(1); \

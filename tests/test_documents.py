@@ -25,7 +25,7 @@ import pytest
 import cartwheel
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli import main as command_line
-from cartwheel.settings import _range_text, flag
+from cartwheel.settings import flag, range_text
 from cartwheel.storage.metrics import delete_result
 from cartwheel.training.settings import DEFAULT_STEPS, TrainSettings
 
@@ -120,7 +120,7 @@ def allowed_text(limits: Any) -> str:
     if limits["choices"] is not None:
         return ", ".join(limits["choices"])
     limited = any(limits[name] is not None for name in ("minimum", "maximum", "above"))
-    return _range_text(limits) if limited else ""
+    return range_text(limits) if limited else ""
 
 
 GENERATORS: dict[str, Callable[[str], str]] = {

@@ -67,7 +67,7 @@ def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any
         raise UsageError(f"{flag(name)}: expected one of {choices}, got {value!r}{suggestion}")
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, (int, float)) and not isinstance(number, bool) and not _in_range(number, limits):
-            raise UsageError(f"{flag(name)}: expected {_range_text(limits)}, got {number}")
+            raise UsageError(f"{flag(name)}: expected {range_text(limits)}, got {number}")
     return value
 
 
@@ -81,7 +81,8 @@ def _in_range(number: float, limits: Mapping[str, Any]) -> bool:
     )
 
 
-def _range_text(limits: Mapping[str, Any]) -> str:
+def range_text(limits: Mapping[str, Any]) -> str:
+    """A field's limits in words: "at least 1 and at most 5"."""
     parts = []
     if limits.get("minimum") is not None:
         parts.append(f"at least {limits['minimum']}")

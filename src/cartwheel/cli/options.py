@@ -18,8 +18,7 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import Group, Parameter, Token
 
 from cartwheel.errors import UsageError
-from cartwheel.settings import _range_text as range_text
-from cartwheel.settings import flag
+from cartwheel.settings import flag, range_text
 
 Options: TypeAlias = Mapping[str, inspect.Parameter]
 

@@ -18,9 +18,9 @@ class Budget:
     def __str__(self) -> str:
         parts = []
         if self.generations is not None:
-            parts.append(f"{self.generations:,} generations")
+            parts.append(f"{self.generations:,} generation{'s' if self.generations != 1 else ''}")
         if self.steps is not None:
-            parts.append(f"{self.steps:,} environment steps")
+            parts.append(f"{self.steps:,} environment step{'s' if self.steps != 1 else ''}")
         if self.seconds is not None:
             parts.append(f"{self.seconds:g} s")
         return " or ".join(parts)

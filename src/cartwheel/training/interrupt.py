@@ -60,6 +60,9 @@ class Interrupts:
         self._breakable = True
         try:
             yield
+        except Exception:
+            self.check()  # compiled code may turn what a signal raised in it into an error of its own
+            raise
         finally:
             self._breakable = False
 

@@ -20,7 +20,9 @@ class TrainSettings:
     seed: int = option(0, "the number that all random numbers of the run follow from", minimum=0)
     workers: int = option(1, "how many work side by side; the result is the same for any number", minimum=1)
     generations: int | None = option(None, "budget: stop after this many generations", minimum=1)
-    steps: int | None = option(None, "budget: stop after this many environment steps", minimum=1)
+    steps: int | None = option(
+        None, f"budget: stop after this many environment steps ({DEFAULT_STEPS:,} if no budget is given)", minimum=1
+    )
     seconds: float | None = option(None, "budget: stop after this many seconds", above=0)
     solved_at: float | None = option(None, "the return that counts as solved (default: the environment's own)")
     early_stop: bool = option(True, "stop when solved; otherwise go on to the end of the budget")
