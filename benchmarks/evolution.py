@@ -25,6 +25,7 @@ Measure: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int64]], Experien
 
 _PRESET = ENTRY.presets["tutorial"]
 _PORT, _NATIVE, _GENERAL = "the tutorial's port", "native", "general"
+_BARE = "Gymnasium's step alone"
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,12 @@ class Job:
     "The tutorial's job (`--preset tutorial --seed 0`: 64 networks 4-16-2, 15 episodes of CartPole-v1 of 10,000 steps "
     "at most, 5 generations) on one core. Its own loop, as ported in `benchmarks/tutorial.py`, is given the same "
     "networks and episodes, so that all take the same steps; Cartwheel's figures include drawing the mutants. "
-    "Compilation is left out. Useful steps are those of episodes that were still running.",
+    "Compilation is left out. Useful steps are those of episodes that were still running. Gymnasium's step alone, "
+    "without wrappers and without a policy, is what the general path could reach at most.",
     (
         Comparison("native over the port", "per CPU second", "ratio", _NATIVE, _PORT, at_least=200),
         Comparison("general over the port", "per CPU second", "ratio", _GENERAL, _PORT, at_least=2.2),
+        Comparison("Gymnasium's step alone over the port", "per CPU second", "ratio", _BARE, _PORT),
     ),
     unit="useful steps",
     rate="per CPU second",
@@ -103,6 +106,7 @@ def evolution(setting: Setting) -> Iterator[Contestant]:
     )
     for name, steps in contestants:
         yield Contestant(name, partial(timed, partial(checked, name, steps, wanted)))
+    yield Contestant(_BARE, partial(timed, partial(bare_steps, job.environment, wanted // 4)))
 
 
 def port_steps(history: list[Generation], network: Network, limit: int) -> float:
@@ -115,6 +119,19 @@ def port_steps(history: list[Generation], network: Network, limit: int) -> float
         limit=limit,
     )
     return float(sum(generation.sum() for generation in returns))
+
+
+def bare_steps(environment: Environment, count: int) -> float:
+    """Steps the environment `count` times, pushing left and right by turns: no policy, no wrapper, no check."""
+    made = environment.make()
+    actions = (np.int64(0), np.int64(1))
+    made.reset(seed=0)
+    for number in range(count):
+        _, _, terminated, _, _ = made.step(actions[number & 1])
+        if terminated:
+            made.reset()
+    made.close()
+    return float(count)
 
 
 def as_networks(parameters: NDArray[np.float32], network: Network) -> list[tutorial.NeuralNetwork]:
