@@ -97,7 +97,7 @@ def test_each_problem_is_one_line_and_a_status(failing, problem, status, line):
 def test_interrupted_run_says_how_to_go_on_and_is_no_error(failing):
     from cartwheel.training.interrupt import Interrupted
 
-    assert failing(Interrupted(15, "first")) == (
+    assert failing(Interrupted(15, "go on with: cartwheel resume first")) == (
         143,
         "",
         "cartwheel: interrupted; go on with: cartwheel resume first\n",

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -78,6 +79,45 @@ def test_an_exception_that_can_not_travel_arrives_as_words() -> None:
             executor.map(fail, [1])
     finally:
         executor.close()
+
+
+def test_after_an_exception_the_answers_are_those_of_the_next_items() -> None:
+    """Answers that were still under way must not be taken for the next ones; the first failure in order is told."""
+
+    def fail(x: int) -> int:
+        time.sleep(0.1 * (x == 1))
+        if x in (1, 2):
+            raise EnvironmentFault("mine", x, 0, "reset", "bad")
+        return 10 * x
+
+    executor = Processes(2)
+    try:
+        with pytest.raises(EnvironmentFault) as caught:
+            executor.map(fail, [1, 2, 3, 4])
+        assert caught.value.seed == 1  # though 2 failed sooner
+        assert executor.map(fail, [5, 6, 7]) == [50, 60, 70]
+    finally:
+        executor.close()
+
+
+def test_what_workers_hold_open_is_closed(tmp_path: Any) -> None:
+    @dataclass
+    class Holder:
+        folder: Any
+
+        def __call__(self, item: int) -> int:
+            (self.folder / f"open-{os.getpid()}").touch()
+            time.sleep(0.05)
+            return item
+
+        def close(self) -> None:
+            (self.folder / f"closed-{os.getpid()}").touch()
+
+    executor = Processes(2)
+    executor.map(Holder(tmp_path), range(4))
+    executor.close()
+    names = sorted(path.name.partition("-")[0] for path in tmp_path.iterdir())
+    assert names == ["closed", "closed", "open", "open"]
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -201,7 +202,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: i
     whole = train(tmp_path, "whole")
     done = child(tmp_path, number, 2, "never")
     assert done.returncode == 128 + number
-    assert done.stdout.strip() == "interrupted; go on with: cartwheel resume killed"
+    assert done.stdout.strip() == f"interrupted; go on with: cartwheel resume {tmp_path / 'killed'}"
     run = Run.open("killed", tmp_path)
     assert run.status == "interrupted"
     state = run.checkpoints.read()
@@ -309,14 +310,91 @@ def test_the_policy_kept_is_one_that_was_measured(tmp_path: Path) -> None:
 
 
 def test_a_candidate_is_not_judged_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A threshold that training reaches and validation does not: the same elite is not judged again and again."""
-    monkeypatch.setattr(trainer_module, "VALIDATION_EPISODES", 7)
-    run = cartwheel.train(
-        "CartPole-v1", name="x", runs=tmp_path, hooks=[], population=4, episodes=1, mutation_std=1e-6, generations=6,
-        solved_at=9.0, max_episode_steps=9, seed=0,
-    )  # fmt: skip
-    judged = ~np.isnan(run.metrics["validation_return"])
-    assert run.metrics["validation_steps"][-1] == 7 * 9 * judged.sum()
+    """A threshold that training reaches and validation does not: an elite that stays is not judged again and again."""
+    judged: list[bytes] = []
+    honest = Trainer._judge
+
+    def lenient(self: Trainer, best: Any) -> Any:
+        validation = honest(self, best)
+        if validation is not None:
+            judged.append(best.theta.tobytes())
+            validation = dataclasses.replace(validation, judged=dataclasses.replace(validation.judged, value=1.0))
+        return validation
+
+    monkeypatch.setattr(Trainer, "_judge", lenient)
+    options = {"population": 4, "episodes": 1, "mutation_std": 1e-9, "generations": 6, "solved_at": 9.0}
+    run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], max_episode_steps=9, seed=0, **options)
+    assert run.result is not None
+    assert run.result["generations"] == 6
+    assert len(judged) == 1  # mutations of 1e-9 leave the float32 weights as they are
+
+
+def test_verdicts_survive_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Champion, the last one judged, validation steps: as if the run had never stopped, wherever it stops."""
+    options = {"population": 12, "episodes": 1, "solved_at": 108.0, "max_episode_steps": 110, "seed": 4}
+    whole = cartwheel.train("CartPole-v1", name="whole", runs=tmp_path, hooks=[], generations=6, **options)
+    assert whole.metrics["validation_steps"][-1] > 0
+    assert len(whole.metrics["generation"]) >= 3
+    for generation in range(1, len(whole.metrics["generation"])):
+        name = f"part-{generation}"
+        part = cartwheel.train("CartPole-v1", name=name, runs=tmp_path, hooks=[], generations=generation, **options)
+        cartwheel.resume(part, hooks=[], generations=6)
+        assert part.digest() == whole.digest()
+        np.testing.assert_array_equal(part.policy.theta, whole.policy.theta)
+        assert part.result is not None
+        assert part.result["validation_steps"] == whole.result["validation_steps"]  # type: ignore[index]
+
+
+def test_a_checkpoint_of_other_settings_is_a_readable_error(tmp_path: Path) -> None:
+    run = train(tmp_path, "x")
+    config = run.config
+    config["genetic"]["population"] = 13
+    run.write_config(config)
+    with pytest.raises(cartwheel.CartwheelError, match="does not fit its settings"):
+        cartwheel.resume(run, hooks=[], generations=9)
+
+
+def test_other_versions_are_said_and_the_first_ones_kept(tmp_path: Path) -> None:
+    run = train(tmp_path, "x")
+    config = run.config
+    config["versions"]["numpy"] = "1.0"
+    run.write_config(config)
+    log = Log()
+    cartwheel.resume(run, hooks=[log], generations=6)
+    assert any("numpy 1.0 is now" in note for note in log.notes)
+    assert run.config["versions"]["numpy"] == "1.0"
+
+
+def test_what_a_file_names_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's run folder, configuration or policy must not run code, whatever environment it names."""
+    monkeypatch.chdir(tmp_path)
+    run = train(tmp_path, "x")
+    policy = cartwheel.save(run.policy, tmp_path / "stranger.safetensors", about={"environment": "hostile:Thing"})
+    (tmp_path / "hostile.py").write_text("raise SystemExit('imported')")
+    config = run.config
+    for name in ("hostile:Thing", "os:system"):
+        run.write_config(
+            {**config, "environment": name, "train": {**config["train"], "env_args": {"command": "exit 1"}}}
+        )
+        for call in (
+            lambda: cartwheel.resume(run, hooks=[], generations=9),
+            lambda: cartwheel.evaluate(run),
+            lambda: cartwheel.render(run, to=tmp_path / "x.webp"),
+            lambda: cartwheel.train(config=run.folder / "config.toml", hooks=[], runs=tmp_path),
+            lambda: cartwheel.evaluate(policy),
+        ):
+            with pytest.raises(UsageError, match="give it yourself"):
+                call()
+    with pytest.raises(UsageError, match="neither registers nor defines"):
+        cartwheel.evaluate(policy, environment="os:system")
+
+
+def test_a_file_knows_the_limit_and_arguments_it_was_trained_under(tmp_path: Path) -> None:
+    run = train(tmp_path, "x", max_episode_steps=40, env_args={"sutton_barto_reward": True})
+    by_file = cartwheel.evaluate(run.policy_path, episodes=5)
+    by_run = cartwheel.evaluate(run, episodes=5)
+    np.testing.assert_array_equal(by_file.returns, by_run.returns)
+    assert by_file.lengths.max() <= 40
 
 
 @pytest.mark.parametrize(

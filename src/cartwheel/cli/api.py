@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.algorithms.registry import ALGORITHMS, DEFAULT_ALGORITHM
-from cartwheel.errors import UsageError, did_you_mean
-from cartwheel.settings import as_dict, flag, resolve
+from cartwheel.cli.layers import Layers, config_of, resolved_settings
+from cartwheel.cli.subject import beside, environment_of, sampled, subject, trusted
+from cartwheel.errors import UsageError
+from cartwheel.settings import flag
 from cartwheel.training.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from cartwheel.algorithms.base import Entry
-    from cartwheel.envs.environment import Environment, Factory
+    from cartwheel.envs.environment import Factory
     from cartwheel.policies.policy import Policy
     from cartwheel.storage.run import Run
     from cartwheel.training.build import Job
@@ -68,18 +67,17 @@ def train(
     Raises UsageError for what can't be done, before anything is written; EnvironmentFault if the environment fails;
     Interrupted after Ctrl-C, the state saved.
     """
-    layers = _Layers.read(config)
+    layers = Layers.read(config)
     entry = ALGORITHMS[algorithm or layers.algorithm or DEFAULT_ALGORITHM]
-    environment = environment if environment is not None else layers.environment
     if environment is None:
-        raise UsageError("expected an environment, such as 'CartPole-v1'")
-    settings, algorithm_settings = _settings(entry, options, layers, preset)
+        environment = trusted(layers.environment, config or "the call")
+    settings, algorithm_settings = resolved_settings(entry, options, layers, preset)
     from cartwheel.storage.run import Run
     from cartwheel.training.build import prepare
 
     with _default(hooks) as watching:
         job = prepare(entry, environment, settings, algorithm_settings)
-        run = Run.create(Path(runs), name, _config(job))
+        run = Run.create(Path(runs), name, config_of(job))
         return _train(job, run, watching)
 
 
@@ -87,15 +85,15 @@ def resume(
     run: str | Path | Run,
     *,
     runs: str | Path = "runs",
-    environment: Factory | None = None,
+    environment: str | Factory | None = None,
     hooks: Sequence[Hook] | None = None,
     **options: Any,
 ) -> Run:
     """Go on with a run: to the end of its budget if it was interrupted, or of a larger one.
 
     `generations`, `steps` and `seconds` are the larger budget, what is done counted in, and replace the old one whole;
-    `workers` may differ too: the result is the same to the bit as if the run had never stopped. A run on a class of a
-    script or notebook wants it again as `environment`; one of a module is found by its name.
+    `workers` may differ too: the result is the same to the bit as if the run had never stopped. A run on an environment
+    of one's own wants it again, as `environment`: what a file names is not imported.
     """
     from cartwheel.storage.run import Run
     from cartwheel.training.build import prepare
@@ -106,18 +104,18 @@ def resume(
         raise UsageError(
             f"{flag(unknown[0])} can't change when a run goes on; {', '.join(map(flag, (*_BUDGET, 'workers')))} can"
         )
-    layers = _Layers.of(run.config, str(run.folder))
+    layers = Layers.of(run.config, str(run.folder))
     entry = ALGORITHMS[layers.algorithm or DEFAULT_ALGORITHM]
     old = layers.tables.get("train", {})
     if any(part in options for part in _BUDGET):  # a new budget replaces the old one whole
         old = {option: value for option, value in old.items() if option not in _BUDGET}
-    settings, algorithm_settings = _settings(
+    settings, algorithm_settings = resolved_settings(
         entry, options, dataclasses.replace(layers, tables={**layers.tables, "train": old})
     )
     _check_unfinished(run, settings)
     with _default(hooks) as watching:
-        job = prepare(entry, environment or str(layers.environment), settings, algorithm_settings)
-        return _train(job, run, watching, config=_config(job))
+        job = prepare(entry, environment or trusted(layers.environment, run.folder), settings, algorithm_settings)
+        return _train(job, run, watching, config=_kept_versions(run, config_of(job), watching))
 
 
 def evaluate(
@@ -140,11 +138,11 @@ def evaluate(
 
     if episodes < 1:
         raise UsageError(f"--episodes: expected at least 1, got {episodes}")
-    policy, made, native = _subject(run_or_file, Path(runs), environment)
+    policy, made, native = subject(run_or_file, Path(runs), environment)
     purpose = Purpose.TEST if seed is None else Purpose.DISPLAY
     seeds = episode_seeds(seed or 0, purpose, count=episodes)
     if sample:
-        returns, lengths = _sampled(policy, made, seeds)
+        returns, lengths = sampled(policy, made, seeds)
     else:
         rollout, _ = make_rollout(made, policy.specification, native)
         try:
@@ -188,7 +186,7 @@ def render(
     target = None if to is None else Path(to)
     if target is not None:
         check_suffix(target)
-    policy, made, _ = _subject(run_or_file, Path(runs), environment)
+    policy, made, _ = subject(run_or_file, Path(runs), environment)
     episode_seed = int(episode_seeds(seed, Purpose.DISPLAY, count=1)[0])
     if watch:
         play(made, policy, episode_seed, watch=True)
@@ -199,104 +197,22 @@ def render(
     episode = play(made, policy, episode_seed, frames=True, limit=shown.limit, every=shown.every)
     if not episode.frames:
         raise UsageError(f"{made.name} can't be drawn: {episode.unseen}")
-    target = target or _beside(run_or_file, Path(runs))
+    target = target or beside(run_or_file, Path(runs))
     write_animation(target, episode.frames, shown.fps)
     return target
 
 
-def report(run: str | Path | Run, *, runs: str | Path = "runs", environment: Factory | None = None) -> Path:
+def report(run: str | Path | Run, *, runs: str | Path = "runs", environment: str | Factory | None = None) -> Path:
     """Write a run's page again; returns its path."""
     from cartwheel.reports.page import write_report
     from cartwheel.storage.run import Run
 
     run = run if isinstance(run, Run) else Run.open(run, Path(runs))
     try:
-        found = _environment_of(run.config, environment)
+        found = environment_of(run.config, run.folder, environment)
     except UsageError:
         found = None  # the page says that it has no picture
     return write_report(run, found).page
-
-
-# --- settings --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Layers:
-    """What a configuration file says: the environment, the algorithm, and tables of settings."""
-
-    environment: str | None
-    algorithm: str | None
-    tables: Mapping[str, Mapping[str, Any]]
-
-    @staticmethod
-    def read(config: str | Path | None) -> _Layers:
-        """The layers of a configuration file, if there is one."""
-        if config is None:
-            return _Layers(None, None, {})
-        from cartwheel.storage.config import loads
-
-        try:
-            text = Path(config).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
-            raise UsageError(f"--config: {config} can't be read: {problem}") from None
-        return _Layers.of(loads(text, str(config)), str(config))
-
-    @staticmethod
-    def of(data: Mapping[str, Any], what: str) -> _Layers:
-        """The layers in a configuration's data, checked."""
-        known = ("environment", "algorithm", "train", "versions", *ALGORITHMS)
-        for name, value in data.items():
-            if name not in known:
-                raise UsageError(f"{what}: unknown entry {name!r}; {did_you_mean(name, known)}")
-            expected = str if name in ("environment", "algorithm") else dict
-            if not isinstance(value, expected):
-                raise UsageError(f"{what}: {name} has to be a {'text' if expected is str else 'table'}")
-        tables = {name: value for name, value in data.items() if isinstance(value, dict)}
-        return _Layers(data.get("environment"), data.get("algorithm"), tables)
-
-
-def _settings(
-    entry: Entry, options: Mapping[str, Any], layers: _Layers, preset: str | None = None
-) -> tuple[TrainSettings, Any]:
-    """General and algorithm settings: what was given, then the file, then the preset, then the defaults."""
-    general, own = (
-        {field.name for field in dataclasses.fields(settings)} for settings in (TrainSettings, entry.settings)
-    )
-    for name in options:
-        if name not in general | own:
-            raise UsageError(f"unknown option {name!r} of {entry.name}; {did_you_mean(name, general | own)}")
-    named: Mapping[str, Any] = {}
-    if preset is not None:
-        if preset not in entry.presets:
-            raise UsageError(f"unknown preset {preset!r} of {entry.name}; {did_you_mean(preset, entry.presets)}")
-        named = entry.presets[preset]
-
-    def part(names: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if name in names}
-
-    return (
-        resolve(TrainSettings, part(general, options), layers.tables.get("train", {}), part(general, named)),
-        resolve(entry.settings, part(own, options), layers.tables.get(entry.name, {}), part(own, named)),
-    )
-
-
-def _config(job: Job) -> dict[str, Any]:
-    """Every resolved setting and the versions: enough to repeat the run."""
-    settings = as_dict(job.settings)
-    settings |= {name: value for name, value in vars(job.settings.budget).items() if value is not None}
-    return {
-        "environment": job.environment.name,
-        "algorithm": job.entry.name,
-        "train": settings,
-        job.entry.name: as_dict(job.algorithm_settings),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in ("cartwheel", "numpy", "numba", "gymnasium")},
-        },
-    }
-
-
-# --- runs ------------------------------------------------------------------------------------------------------------
 
 
 def _train(job: Job, run: Run, hooks: Sequence[Hook], config: Mapping[str, Any] | None = None) -> Run:
@@ -309,8 +225,6 @@ def _train(job: Job, run: Run, hooks: Sequence[Hook], config: Mapping[str, Any] 
         if config is not None:
             run.write_config(config)
         result = training.train()
-        if result["stop"] == "budget" and job.settings.seconds is not None:
-            _note_generations(job, run, int(result["generations"]))
         page = write_report(run, job.environment)
     files = {"policy": run.policy_path, "report": page.page}
     if page.animation is not None:
@@ -320,12 +234,13 @@ def _train(job: Job, run: Run, hooks: Sequence[Hook], config: Mapping[str, Any] 
     return run
 
 
-def _note_generations(job: Job, run: Run, generations: int) -> None:
-    """A run that ended by the clock is repeated by its generations: the clock won't stop at the same one again."""
-    config = _config(job)
-    del config["train"]["seconds"]
-    config["train"]["generations"] = generations
-    run.write_config(config)
+def _kept_versions(run: Run, config: dict[str, Any], hooks: Sequence[Hook]) -> dict[str, Any]:
+    """The configuration with the versions that the run began under; a warning where they are others now."""
+    before, now = run.config.get("versions", {}), config["versions"]
+    others = [f"{name} {before[name]} is now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    for hook in hooks if others else ():
+        hook.note(f"warning: {', '.join(others)}: what follows may differ from an uninterrupted run")
+    return {**config, "versions": before or now}
 
 
 def _check_unfinished(run: Run, settings: TrainSettings) -> None:
@@ -350,71 +265,3 @@ def _default(hooks: Sequence[Hook] | None) -> Iterator[Sequence[Hook]]:
 
     with default_hook() as view:
         yield [view]
-
-
-# --- policies --------------------------------------------------------------------------------------------------------
-
-
-def _environment_of(config: Mapping[str, Any], environment: str | Factory | None) -> Environment:
-    """The environment of a run's configuration, or another one under its arguments and limit."""
-    from cartwheel.envs.environment import find_environment
-
-    settings = resolve(TrainSettings, config.get("train", {}))
-    return find_environment(environment or config["environment"], settings.env_args, settings.max_episode_steps)
-
-
-def _subject(
-    what: str | Path | Run | Policy, runs: Path, environment: str | Factory | None
-) -> tuple[Policy, Environment, bool]:
-    """The policy, the environment that it is for, and whether native physics may be used."""
-    from cartwheel.envs.environment import find_environment
-    from cartwheel.policies.policy import Policy
-    from cartwheel.storage.policy_file import load, read_about
-    from cartwheel.storage.run import Run
-
-    if isinstance(what, Policy):
-        if environment is None:
-            raise UsageError("a policy alone names no environment; give one")
-        policy, found, native = what, find_environment(environment), True
-    elif not isinstance(what, Run) and Path(what).is_file():
-        about = str(read_about(what).get("environment", ""))
-        policy = load(what)
-        if environment is None and (not about or ":" in about):
-            # A file may come from a stranger: that it names a module is no reason to import it.
-            raise UsageError(
-                f"{what} names {'the environment ' + about if about else 'no environment'}; give it yourself"
-            )
-        found, native = find_environment(environment or about), True
-    else:
-        run = what if isinstance(what, Run) else Run.open(what, runs)
-        policy, found = run.policy, _environment_of(run.config, environment)
-        native = bool(run.config.get("train", {}).get("native", True))
-    for role in ("observation_space", "action_space"):
-        if getattr(policy, role) != getattr(found, role):
-            raise UsageError(
-                f"this policy is for another {role.replace('_', ' ')} than that of {found.name}: "
-                f"expected {getattr(policy, role)}, got {getattr(found, role)}"
-            )
-    return policy, found, native
-
-
-def _sampled(
-    policy: Policy, environment: Environment, seeds: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Returns and lengths `(E,)` with actions drawn, each episode from a generator of its own."""
-    from cartwheel.experience.play import play
-    from cartwheel.seeds import Purpose, generator
-
-    episodes = [play(environment, policy, int(seed), rng=generator(int(seed), Purpose.ACTION)) for seed in seeds]
-    return np.array([episode.return_ for episode in episodes]), np.array([episode.length for episode in episodes])
-
-
-def _beside(what: str | Path | Run | Policy, runs: Path) -> Path:
-    from cartwheel.policies.policy import Policy
-    from cartwheel.storage.run import Run
-
-    if isinstance(what, Policy):
-        return Path("policy.webp")
-    if isinstance(what, Run):
-        return what.folder / "policy.webp"
-    return Path(what).with_suffix(".webp") if Path(what).is_file() else Run.open(what, runs).folder / "policy.webp"

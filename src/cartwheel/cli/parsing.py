@@ -28,7 +28,7 @@ Runs = Annotated[str, Parameter(metavar="FOLDER", help="The folder that holds th
 OtherEnvironment = Annotated[
     str | None, Parameter(metavar="ID", help="The environment, where the policy names none or another is wanted.")
 ]
-"""The option `--environment` of commands that take a policy file."""
+"""The option `--environment` of commands that take a run or a policy file."""
 
 
 def run_command(command: Callable[..., None], usage: str, examples: str, arguments: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from cartwheel.cli import api
-from cartwheel.cli.parsing import Runs, run_command
+from cartwheel.cli.parsing import OtherEnvironment, Runs, run_command
 
 _EXAMPLES = "  cartwheel report first"
 
@@ -22,7 +22,8 @@ def report(
     run: Annotated[str, Parameter(name="RUN", help="Name or folder of the run.")],
     /,
     *,
+    environment: OtherEnvironment = None,
     runs: Runs = "runs",
 ) -> None:
     """Write a run's report, one file that opens without a network, and print its path."""
-    print(api.report(run, runs=runs))
+    print(api.report(run, environment=environment, runs=runs))

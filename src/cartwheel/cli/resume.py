@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from cartwheel.cli import api
 from cartwheel.cli.options import options_of, with_options
-from cartwheel.cli.parsing import Runs, Switch, run_command
+from cartwheel.cli.parsing import OtherEnvironment, Runs, Switch, run_command
 from cartwheel.cli.progress import view
 from cartwheel.training.settings import TrainSettings
 
@@ -30,6 +30,7 @@ def resume(
     run: Annotated[str, Parameter(name="RUN", help="Name or folder of the run.")],
     /,
     *,
+    environment: OtherEnvironment = None,
     runs: Runs = "runs",
     quiet: Annotated[Switch, Parameter(help="Print the result only.")] = False,
     json: Annotated[Switch, Parameter(help="Print JSON lines for machines: start, row, note and end.")] = False,
@@ -40,4 +41,4 @@ def resume(
     The result is the same to the bit as if it had never stopped.
     """
     with view(quiet=quiet, json=json) as hook:
-        api.resume(run, runs=runs, hooks=[hook], **options)
+        api.resume(run, environment=environment, runs=runs, hooks=[hook], **options)

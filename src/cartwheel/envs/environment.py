@@ -143,11 +143,11 @@ def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _found(name: str) -> Any:
-    """Gymnasium's specification for an id; for `module:Name`, what the module registered or defines under that name."""
+    """Gymnasium's specification for an id; for `module:Name`, that, or a class that the module defines."""
     module, _, own = name.rpartition(":")
     if module:
         imported = _import(module, name)
-        if own not in gymnasium.registry and callable(defined := _defined(imported, own)):
+        if own not in gymnasium.registry and _is_environment_class(defined := _defined(imported, own)):
             return defined
     try:
         with warnings.catch_warnings():
@@ -171,6 +171,11 @@ def _nearest(name: str) -> str:
         versions.setdefault(base or known, []).append((int(version) if version.isdigit() else 0, known))
     suggestion = did_you_mean(name, [max(entries)[1] for entries in versions.values()])
     return suggestion if suggestion.startswith("did") else "`cartwheel list environments` shows the known ones"
+
+
+def _is_environment_class(thing: Any) -> bool:
+    """A class to be named in a text has to look like one of environments: any function would be called otherwise."""
+    return isinstance(thing, type) and hasattr(thing, "reset") and hasattr(thing, "step")
 
 
 def _defined(module: Any, name: str) -> Any:

@@ -92,9 +92,11 @@ def _cache_folder(module_name: str) -> Path | None:
 def source_key(module_name: str) -> str | None:
     """A hash over the source of a module and of all it imports (installed packages left out); None without a source."""
     digest = hashlib.sha256(numba.__version__.encode())
-    files = {file for file in _sources(sys.modules.get(module_name), set()) if file is not None}
-    if not files:
+    module = sys.modules.get(module_name)
+    own = getattr(module, "__file__", None)
+    if own is None or not own.endswith(".py"):
         return None
+    files = {Path(own), *_sources(module, set())}
     for file in sorted(files):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:20]

@@ -76,7 +76,7 @@ def to_data(specification: MLP) -> dict[str, Any]:
 
 def from_data(data: Any) -> MLP:
     """The specification that `to_data` wrote; UsageError for anything else (it may be a stranger's file)."""
-    if not isinstance(data, Mapping) or data.get("kind") != "mlp":
+    if not isinstance(data, Mapping) or data.get("kind") != "mlp" or len(data) != 3:
         raise UsageError("not the specification of a policy that this version knows")
     hidden, activation = data.get("hidden"), data.get("activation")
     if not isinstance(hidden, list) or len(hidden) > 1000 or not isinstance(activation, str):

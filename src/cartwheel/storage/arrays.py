@@ -157,7 +157,7 @@ def _plain_key(key: Any, where: str) -> str:
 
 def _revived(content: Any) -> Any:
     match content:
-        case {"$float": str(text), **rest} if not rest:
+        case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
             return float(text)
         case dict():
             return {key: _revived(item) for key, item in content.items()}

@@ -67,7 +67,13 @@ def _read(file: Path) -> tuple[NDArray[np.float32], dict[str, Any]]:
     return arrays["theta"], metadata
 
 
+# What a file may say besides: an entry that this version does not know could change how the policy acts.
+_KEYS = {"kind", "specification", "observation_space", "action_space", "about"}
+
+
 def _policy(theta: NDArray[np.float32], metadata: Mapping[str, Any]) -> Policy:
+    if not set(metadata) <= _KEYS:
+        raise UsageError(f"this version does not know its {', '.join(sorted(set(metadata) - _KEYS))}")
     network = specification.from_data(metadata.get("specification"))
     observation_space, action_space = (
         spaces.from_data(metadata.get(key)) for key in ("observation_space", "action_space")

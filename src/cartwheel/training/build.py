@@ -15,6 +15,7 @@ from cartwheel.policies.specification import MLP
 from cartwheel.storage.run import Run
 from cartwheel.training.executors import make_executor, packed
 from cartwheel.training.hooks import Hook
+from cartwheel.training.interrupt import Interrupted, Interrupts
 from cartwheel.training.settings import TrainSettings
 from cartwheel.training.trainer import Trainer
 
@@ -57,8 +58,9 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
 def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
     """The trainer of a job in a run's folder, which is locked meanwhile; workers and environments end with it."""
     executor = make_executor(job.settings.workers, job.rollout.path)
+    interrupts = Interrupts()
     try:
-        with run.lock():
+        with run.lock(), interrupts.listening():
             for hook in hooks:
                 for warning in job.warnings:
                     hook.note(f"warning: {warning}")
@@ -70,9 +72,12 @@ def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
                 executor,
                 budget=job.settings.budget,
                 threshold=job.threshold,
+                interrupts=interrupts,
                 early_stop=job.settings.early_stop,
                 hooks=hooks,
             )
+            if interrupts.pending is not None:  # it came when the run was over, and its report being written
+                raise Interrupted(interrupts.pending, f"the run {run.name} is finished")
     finally:
         executor.close()
         job.rollout.close()

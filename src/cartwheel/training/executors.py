@@ -15,6 +15,9 @@ import cloudpickle
 
 from cartwheel.errors import CartwheelError, UsageError
 
+# Seconds that a worker is given to close its environments.
+_PATIENCE = 2.0
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -76,28 +79,45 @@ class Processes:
         self._workers: list[_Worker] = []
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """The results in order; each worker takes the next item as soon as it is free."""
+        """The results in order; each worker takes the next item as soon as it is free.
+
+        After an exception the workers are ended: what they still had to say would be taken for the next answers.
+        """
         if not self._workers:
             with _main_hidden():
                 self._workers = [_Worker() for _ in range(self.workers)]
-        payload = packed(function)
+        try:
+            return self._map(packed(function), items)
+        except BaseException:
+            self.close()
+            raise
+
+    def _map(self, payload: bytes, items: Sequence[Any]) -> list[Any]:
         results: list[Any] = [None] * len(items)
         waiting = iter(enumerate(items))
         busy: dict[Any, tuple[_Worker, int]] = {}
+        failures: dict[int, Exception] = {}
         for worker, (index, item) in zip(self._workers, waiting, strict=False):
             worker.send(payload, item)
             busy[worker.connection] = (worker, index)
         while busy:
             for worker, index in [busy.pop(ready) for ready in wait(list(busy))]:
-                results[index] = worker.receive()
-                following = next(waiting, None)
+                good, results[index] = worker.receive()
+                if not good:
+                    failures[index] = results[index]
+                # Once one has failed, those that are at work are waited for: which failure is told depends on no clock.
+                following = None if failures else next(waiting, None)
                 if following is not None:
                     worker.send(payload, following[1])
                     busy[worker.connection] = (worker, following[0])
+        if failures:
+            raise failures[min(failures)]
         return results
 
     def close(self) -> None:
-        """End the processes, whatever they are at."""
+        """End the processes: those that are idle close what they hold, the others are stopped."""
+        for worker in self._workers:
+            worker.connection.close()
         while self._workers:
             self._workers.pop().end()
 
@@ -132,19 +152,19 @@ class _Worker:
             raise self._death() from None
         self._payload = payload
 
-    def receive(self) -> Any:
+    def receive(self) -> tuple[bool, Any]:
+        """Whether all went well, and the result or the exception."""
         try:
             good, value = self.connection.recv()
         except (EOFError, OSError):
             raise self._death() from None
-        if good:
-            return value
-        raise value
+        return good, value
 
     def end(self) -> None:
+        """Wait a little for the process to end by itself, now that its pipe is closed, then stop it."""
+        self._process.join(_PATIENCE)
         self._process.terminate()
         self._process.join()
-        self.connection.close()
 
     def _death(self) -> CartwheelError:
         self._process.join(1.0)
@@ -157,20 +177,27 @@ class _Worker:
 def _serve(connection: Connection) -> None:
     """A worker's life: results or exceptions for items, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
-    function: Callable[[Any], Any] | None = None
-    while True:
-        try:
+    function: Any = None
+    try:
+        while True:
             payload, item = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            if payload is not None:
-                function = cloudpickle.loads(payload)
-            assert function is not None
-            answer = (True, function(item))
-        except Exception as problem:
-            answer = (False, problem if isinstance(problem, CartwheelError) else _portable(problem))
-        connection.send(answer)
+            try:
+                if payload is not None:
+                    _let_go(function)
+                    function = cloudpickle.loads(payload)
+                answer = (True, function(item))
+            except Exception as problem:
+                answer = (False, problem if isinstance(problem, CartwheelError) else _portable(problem))
+            connection.send(answer)
+    except (EOFError, OSError):
+        _let_go(function)
+
+
+def _let_go(function: Any) -> None:
+    """Close what a function holds open, such as a rollout's environments."""
+    close = getattr(function, "close", None)
+    if close is not None:
+        close()
 
 
 def _portable(problem: Exception) -> Exception:

@@ -13,11 +13,14 @@ from cartwheel.errors import CartwheelError
 
 
 class Interrupted(CartwheelError):  # noqa: N818 (an event more than an error)
-    """The run was interrupted after its state was saved; `exit_status` is 130 for Ctrl-C and 143 for SIGTERM."""
+    """The run was interrupted after its state was saved; `exit_status` is 130 for Ctrl-C and 143 for SIGTERM.
 
-    def __init__(self, signal_number: int, run_name: str) -> None:
-        super().__init__(f"interrupted; go on with: cartwheel resume {run_name}")
-        self.signal, self.run_name = signal_number, run_name
+    `advice` says what to do now.
+    """
+
+    def __init__(self, signal_number: int, advice: str) -> None:
+        super().__init__(f"interrupted; {advice}")
+        self.signal = signal_number
         self.exit_status = 128 + signal_number
 
 
@@ -65,6 +68,11 @@ class Interrupts:
             raise
         finally:
             self._breakable = False
+
+    @property
+    def pending(self) -> int | None:
+        """The signal that has come, if one has."""
+        return self._pending
 
     def check(self) -> None:
         """Raise `Stop` if a signal has come."""

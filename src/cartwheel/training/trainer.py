@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cartwheel.algorithms.base import Algorithm, Best, fitness_of
 from cartwheel.envs.environment import Environment
+from cartwheel.errors import StorageError, one_line
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import Rollout
 from cartwheel.experience.statistics import summarise
@@ -31,6 +32,7 @@ VALIDATION_EPISODES = 100
 TEST_EPISODES = 100
 
 _CHECKPOINT_SECONDS = 2.0
+_LARGEST_SLICE = 8192  # episodes
 
 
 class Trainer:
@@ -46,13 +48,14 @@ class Trainer:
         *,
         budget: Budget,
         threshold: float | None,
+        interrupts: Interrupts | None = None,
         early_stop: bool = True,
         hooks: Sequence[Hook] = (),
     ) -> None:
         self.run, self.environment, self.algorithm = run, environment, algorithm
         self.rollout, self.executor = rollout, executor
         self.budget, self.threshold, self.early_stop = budget, threshold, early_stop
-        self.hooks = hooks
+        self.hooks, self._interrupts = hooks, interrupts or Interrupts()
         self.generation = self.steps = self.validation_steps = 0
         self.best_return = -np.inf
         self.solved = False
@@ -62,7 +65,6 @@ class Trainer:
         self._started = self._saved = time.perf_counter()
         self._saved_generation = -1
         self._changing = False  # within a generation's change of state: not to be saved
-        self._interrupts = Interrupts()
 
     def train(self) -> dict[str, float | int | str]:
         """Train to the end of the budget or until solved; returns the figures that are reported, `stop` among them.
@@ -71,24 +73,23 @@ class Trainer:
         """
         metrics = MetricsWriter(self.run.metrics_path)
         try:
-            with self._interrupts.listening():
-                self._restore(metrics)
-                self._tell_start()
-                try:
-                    while not self.solved and not self._used_up():
-                        self._generation(metrics)
-                        if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
-                            self._save(metrics)
-                    if self._saved_generation != self.generation:
+            self._restore(metrics)
+            self._tell_start()
+            try:
+                while not self.solved and not self._used_up():
+                    self._generation(metrics)
+                    if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
                         self._save(metrics)
-                    return self._finish(metrics)
-                except Stop as stop:
+                if self._saved_generation != self.generation:
                     self._save(metrics)
-                    raise Interrupted(stop.signal, self.run.name) from None
-                except Exception:
-                    if not self._changing:
-                        self._save(metrics)
-                    raise
+                return self._finish(metrics)
+            except Stop as stop:
+                self._save(metrics)
+                raise Interrupted(stop.signal, f"go on with: cartwheel resume {self._where()}") from None
+            except Exception:
+                if not self._changing:
+                    self._save(metrics)
+                raise
         finally:
             metrics.close()
 
@@ -104,12 +105,13 @@ class Trainer:
             request = self.algorithm.ask()
             seeds = self._episodes(Purpose.TRAINING, self.generation, count=request.episodes)
             experience = self.measure(request.parameters, seeds)
-            validation = self._judge(best_of(request, experience))
+            best = best_of(request, experience)
+            validation = self._judge(best)
         self._changing = True
         figures = self.algorithm.tell(experience)
         self.generation += 1
         self.steps += experience.steps
-        self.best_return = max(self.best_return, figures["return_best"])
+        self.best_return = max(self.best_return, best.value)
         if validation is not None:
             self._note(validation)
         row = {
@@ -128,7 +130,8 @@ class Trainer:
 
     def measure(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The experience `(P, E)` of candidates `(P, n)` in these episodes, shared out among the workers."""
-        count = self.executor.slices
+        # A compiled slice can't be broken off: none is so large that Ctrl-C would have to wait for long.
+        count = max(self.executor.slices, -(-len(parameters) * len(seeds) // _LARGEST_SLICE))
         returns = np.empty((len(parameters), len(seeds)))
         lengths = np.empty(returns.shape, np.int64)
         # Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes
@@ -138,7 +141,7 @@ class Trainer:
         else:
             places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
         items = [(parameters[rows], seeds[columns]) for rows, columns in places]
-        parts = self.executor.map(partial(_measure, self.rollout), items)
+        parts = self.executor.map(_Measure(self.rollout), items)
         for place, part in zip(places, parts, strict=True):
             returns[place], lengths[place] = part.returns, part.lengths
         return Experience(returns, lengths)
@@ -202,8 +205,21 @@ class Trainer:
         }
         if self.threshold is not None:
             result["threshold"] = self.threshold
+        if self.budget.seconds is not None:
+            self._note_generations()
         write_result(metrics, result, test.returns[0], test.lengths[0])
         return result
+
+    def _note_generations(self) -> None:
+        """A run under a clock is repeated by its generations: the clock won't stop at the same one again."""
+        config = self.run.config
+        del config["train"]["seconds"]
+        config["train"]["generations"] = self.generation
+        self.run.write_config(config)
+
+    def _where(self) -> str:
+        """The run as `cartwheel resume` finds it: its name in the usual folder, else its path."""
+        return self.run.name if self.run.folder.parent == Path("runs") else str(self.run.folder)
 
     def _tell_start(self) -> None:
         plan = Plan(
@@ -254,7 +270,13 @@ class Trainer:
                 environment.action_space,
                 self.kept.theta,
             )
-            save(policy, self.run.policy_path, about={"environment": environment.name, "run": self.run.name})
+            about = {
+                "environment": environment.name,
+                "env_args": dict(environment.arguments),
+                "max_episode_steps": environment.limit,
+                "run": self.run.name,
+            }
+            save(policy, self.run.policy_path, about=about)
         self._saved, self._saved_generation = time.perf_counter(), self.generation
 
     def _restore(self, metrics: MetricsWriter) -> None:
@@ -268,17 +290,25 @@ class Trainer:
             for warning in said:
                 hook.note(f"warning: {warning.message}")
         if state is not None:
-            own = _part(state, "run/")
-            self.generation, self.steps = int(own["generation"]), int(own["steps"])
-            self.validation_steps = int(own["validation_steps"])
-            self._seconds_before = float(own["seconds"])
-            self.best_return, self.solved = float(own["best_return"]), bool(own["solved"])
-            self._judged = own["judged"]
-            if own["champion"] is not None:
-                self._champion = Best(own["champion"], float(own["champion_value"]))
-            self.algorithm.restore(_part(state, "algorithm/"))
+            try:
+                self._take(state)
+            except (KeyError, TypeError, ValueError) as problem:
+                raise StorageError(
+                    f"the checkpoint of {self.run.name} does not fit its settings: {one_line(problem)}"
+                ) from None
         metrics.drop_after(self.generation)
         delete_result(metrics)
+
+    def _take(self, state: Mapping[str, Any]) -> None:
+        own = _part(state, "run/")
+        self.generation, self.steps = int(own["generation"]), int(own["steps"])
+        self.validation_steps = int(own["validation_steps"])
+        self._seconds_before = float(own["seconds"])
+        self.best_return, self.solved = float(own["best_return"]), bool(own["solved"])
+        self._judged = own["judged"]
+        if own["champion"] is not None:
+            self._champion = Best(own["champion"], float(own["champion_value"]))
+        self.algorithm.restore(_part(state, "algorithm/"))
 
 
 @dataclass(frozen=True)
@@ -296,8 +326,17 @@ def best_of(request: Request, experience: Experience) -> Best:
     return Best(request.parameters[place].copy(), float(fitness[place]))
 
 
-def _measure(rollout: Rollout, item: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Experience:
-    return rollout(*item)
+@dataclass(frozen=True)
+class _Measure:
+    """A rollout as a function of one item, which executors can send and close."""
+
+    rollout: Rollout
+
+    def __call__(self, item: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Experience:
+        return self.rollout(*item)
+
+    def close(self) -> None:
+        self.rollout.close()
 
 
 def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""Where settings come from: what is given, then a configuration file, then a preset, then the defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cartwheel.algorithms.registry import ALGORITHMS
+from cartwheel.errors import UsageError, did_you_mean
+from cartwheel.settings import as_dict, resolve
+from cartwheel.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from cartwheel.algorithms.base import Entry
+    from cartwheel.training.build import Job
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a configuration file says: the environment, the algorithm, and tables of settings."""
+
+    environment: str | None
+    algorithm: str | None
+    tables: Mapping[str, Mapping[str, Any]]
+
+    @staticmethod
+    def read(config: str | Path | None) -> Layers:
+        """The layers of a configuration file, if there is one."""
+        if config is None:
+            return Layers(None, None, {})
+        from cartwheel.storage.config import loads
+
+        try:
+            text = Path(config).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise UsageError(f"--config: {config} can't be read: {problem}") from None
+        return Layers.of(loads(text, str(config)), str(config))
+
+    @staticmethod
+    def of(data: Mapping[str, Any], what: str) -> Layers:
+        """The layers in a configuration's data, checked."""
+        known = ("environment", "algorithm", "train", "versions", *ALGORITHMS)
+        for name, value in data.items():
+            if name not in known:
+                raise UsageError(f"{what}: unknown entry {name!r}; {did_you_mean(name, known)}")
+            expected = str if name in ("environment", "algorithm") else dict
+            if not isinstance(value, expected):
+                raise UsageError(f"{what}: {name} has to be a {'text' if expected is str else 'table'}")
+        tables = {name: value for name, value in data.items() if isinstance(value, dict)}
+        return Layers(data.get("environment"), data.get("algorithm"), tables)
+
+
+def resolved_settings(
+    entry: Entry, options: Mapping[str, Any], layers: Layers, preset: str | None = None
+) -> tuple[TrainSettings, Any]:
+    """General and algorithm settings: what was given, then the file, then the preset, then the defaults."""
+    general, own = (
+        {field.name for field in dataclasses.fields(settings)} for settings in (TrainSettings, entry.settings)
+    )
+    for name in options:
+        if name not in general | own:
+            raise UsageError(f"unknown option {name!r} of {entry.name}; {did_you_mean(name, general | own)}")
+    named: Mapping[str, Any] = {}
+    if preset is not None:
+        if preset not in entry.presets:
+            raise UsageError(f"unknown preset {preset!r} of {entry.name}; {did_you_mean(preset, entry.presets)}")
+        named = entry.presets[preset]
+
+    def part(names: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name in names}
+
+    return (
+        resolve(TrainSettings, part(general, options), layers.tables.get("train", {}), part(general, named)),
+        resolve(entry.settings, part(own, options), layers.tables.get(entry.name, {}), part(own, named)),
+    )
+
+
+def config_of(job: Job) -> dict[str, Any]:
+    """Every resolved setting and the versions: enough to repeat the run."""
+    settings = as_dict(job.settings)
+    settings |= {name: value for name, value in vars(job.settings.budget).items() if value is not None}
+    return {
+        "environment": job.environment.name,
+        "algorithm": job.entry.name,
+        "train": settings,
+        job.entry.name: as_dict(job.algorithm_settings),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("cartwheel", "numpy", "numba", "gymnasium")},
+        },
+    }
