@@ -178,3 +178,15 @@ def test_a_policy_is_immutable() -> None:
     made = policy(np.zeros(12))
     with pytest.raises(AttributeError):
         made.specification = MLP((5,))
+
+
+def test_predict_takes_a_batch_as_evaluation_tools_give_it() -> None:
+    rng = np.random.default_rng(0)
+    network = MLP((5,)).build(4, 2)
+    policy = Policy(MLP((5,)), Box((4,), (-9.0,) * 4, (9.0,) * 4), Discrete(2), rng.normal(size=network.size))
+    batch = rng.normal(size=(6, 4)).astype(np.float32)
+    actions, state = policy.predict(batch, None, np.ones(6, bool), deterministic=True)
+    assert state is None
+    assert actions.tolist() == [int(policy.act(one)[0]) for one in batch]
+    single, _ = policy.predict(batch[0])
+    assert np.ndim(single) == 0

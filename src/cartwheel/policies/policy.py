@@ -13,7 +13,7 @@ from cartwheel.errors import UsageError
 from cartwheel.nn.flat import Array
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.specification import MLP, Network
-from cartwheel.spaces import Space, flat_size, flatten
+from cartwheel.spaces import Discrete, Space, flat_size, flatten
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,8 +73,15 @@ class Policy:
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Any, None]:
-        """`act` under the signature that evaluation tools of the field expect. Draws are fresh at each call."""
-        return self.act(observation, state, None if deterministic else np.random.default_rng())
+        """`act` under the signature that evaluation tools of the field expect, for one observation or a batch of them.
+
+        A batch is an array with one axis more than the space has, and so are its actions. Draws are fresh at each call.
+        """
+        rng = None if deterministic else np.random.default_rng()
+        shape = () if isinstance(self.observation_space, Discrete) else getattr(self.observation_space, "shape", None)
+        if shape is None or np.ndim(observation) != len(shape) + 1:
+            return self.act(observation, state, rng)
+        return np.stack([self.act(one, state, rng)[0] for one in observation]), state
 
     def __repr__(self) -> str:
         sizes = "-".join(map(str, self.network.sizes))
