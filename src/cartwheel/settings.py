@@ -85,11 +85,11 @@ def range_text(limits: Mapping[str, Any]) -> str:
     """A field's limits in words: "at least 1 and at most 5"."""
     parts = []
     if limits.get("minimum") is not None:
-        parts.append(f"at least {limits['minimum']}")
+        parts.append(f"at least {limits['minimum']:,.10g}")
     if limits.get("above") is not None:
-        parts.append(f"more than {limits['above']}")
+        parts.append(f"more than {limits['above']:,.10g}")
     if limits.get("maximum") is not None:
-        parts.append(f"at most {limits['maximum']}")
+        parts.append(f"at most {limits['maximum']:,.10g}")
     return " and ".join(parts) or "a number"
 
 

@@ -267,7 +267,7 @@ def test_algorithm_is_known_before_its_options_are_read(cartwheel, words, algori
         ("train CartPole-v1 --algorithm", "--algorithm: expected a value"),
         ("train CartPole-v1 --preset tutorail", "unknown preset 'tutorail' of genetic; did you mean 'tutorial'?"),
         ("train CartPole-v1 --popluation 3", "unknown option '--popluation'; did you mean '--population'?"),
-        ("train CartPole-v1 --population 1", "--population: expected at least 2, got 1"),
+        ("train CartPole-v1 --population 1", "--population: expected at least 2 and at most 1,000,000, got 1"),
         ("train CartPole-v1 --population 2.5", "--population: expected a whole number, got 2.5"),
         ("train CartPole-v1 --generations many", "--generations: expected a whole number, got 'many'"),
         ("train CartPole-v1 --seconds 0", "--seconds: expected more than 0, got 0"),

@@ -101,7 +101,7 @@ def test_help_shows_range_default_and_both_forms_of_a_switch(parse, capsys):
     parse("--help")
     page = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "--size N how many (at least 2) [default: 64]" in page
-    assert "--share X which part (more than 0.0 and at most 1.0) [default: 0.2]" in page
+    assert "--share X which part (more than 0 and at most 1) [default: 0.2]" in page
     assert "--kind NAME which kind: plain, fancy [default: plain]" in page
     assert "--hidden N,N which layers (such as 64,32, or none; each at least 1) [default: 16,8]" in page
     assert "--native --no-native how fast [default: yes]" in page

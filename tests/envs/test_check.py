@@ -257,3 +257,17 @@ def test_every_kind_of_action_is_tried() -> None:
         assert len(seen) == 120  # twice alone, then two side by side
         assert seen[:30] == seen[30:60] == seen[60::2] == seen[61::2]
         assert len(set(seen)) > 1
+
+
+def test_an_environment_that_exits_or_can_not_be_closed_is_borne() -> None:
+    class Leaving(Walk):
+        def step(self, action: Any) -> Any:
+            raise SystemExit(3)
+
+    class Clinging(Walk):
+        def close(self) -> None:
+            raise RuntimeError("no")
+
+    with pytest.raises(UsageError, match="SystemExit"):
+        check_environment(find_environment(Leaving))
+    assert check_environment(find_environment(Clinging)) == []

@@ -113,3 +113,16 @@ def test_compiled_code_rounds_each_operation() -> None:
 
     a = 1.0 + 2.0**-27
     assert residue(a, a, -(a * a)) == 0.0
+
+
+def test_a_torn_cache_heals(tmp_path: Path) -> None:
+    write(tmp_path)
+    cache = tmp_path / "cache"
+    run(tmp_path, cache)
+    files = [file for file in cache.rglob("*.nb*") if file.is_file()]
+    assert len(files) == 2
+    for content in (b"", b"garbage"):
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        assert run(tmp_path, cache)[0] == 20

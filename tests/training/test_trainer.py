@@ -400,7 +400,7 @@ def test_a_file_knows_the_limit_and_arguments_it_was_trained_under(tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"population": 1}, "--population: expected at least 2, got 1"),
+        ({"population": 1}, "--population: expected at least 2 and at most 1,000,000, got 1"),
         ({"populaton": 3}, "did you mean 'population'"),
         ({"seed": -1}, "--seed: expected at least 0"),
         ({"preset": "tutoral"}, "did you mean 'tutorial'"),
@@ -571,3 +571,26 @@ def test_the_best_on_validation_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(kept) >= 2
     assert figures != sorted(figures), "the last one judged is not the best, or this shows nothing"
     assert run.policy.theta.tobytes() == max(kept)[1]
+
+
+def test_a_budget_that_is_used_up_at_once_still_has_a_generation(tmp_path: Path) -> None:
+    run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], seconds=1e-6, population=4, episodes=1)
+    assert run.result is not None
+    assert run.result["generations"] == 1
+
+
+def test_a_resumed_run_wants_a_budget_that_leaves_something_to_do(tmp_path: Path) -> None:
+    child(tmp_path, signal.SIGKILL, 4, "often")
+    run = Run.open("killed", tmp_path)
+    before = run.config
+    with pytest.raises(UsageError, match="larger budget"):
+        cartwheel.resume(run, hooks=[], generations=2)
+    assert run.config == before
+    cartwheel.resume(run, hooks=[])
+    assert run.result is not None
+
+
+def test_a_network_that_does_not_fit_the_memory_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not enough memory"):
+        cartwheel.train("CartPole-v1", runs=tmp_path / "runs", hooks=[], hidden=(65_536, 65_536), population=1_000_000)
+    assert not (tmp_path / "runs").exists()

@@ -34,14 +34,16 @@ from cartwheel.settings import option
 class GeneticSettings:
     """Settings of the genetic algorithm."""
 
-    population: int = option(64, "candidates in a generation (N)", minimum=2)
-    episodes: int = option(5, "episodes that each candidate plays in a generation", minimum=1)
+    population: int = option(64, "candidates in a generation (N)", minimum=2, maximum=1_000_000)
+    episodes: int = option(5, "episodes that each candidate plays in a generation", minimum=1, maximum=1_000_000)
     elites: int = option(1, "the best candidates that go on unchanged", minimum=1)
     selection: str = option("truncation", "how parents are chosen", choices=("truncation", "tournament"))
     parents: float = option(0.2, "truncation: the share of the population that has children", above=0.0, maximum=1.0)
-    tournament: int = option(3, "tournament: how many candidates compete for each place", minimum=1)
-    mutation_std: float = option(0.3, "standard deviation of the mutations (sigma)", above=0.0)
-    initial_std: float = option(1.0, "standard deviation of the first weights; biases begin at 0", above=0.0)
+    tournament: int = option(3, "tournament: how many candidates compete for each place", minimum=1, maximum=10_000)
+    mutation_std: float = option(0.3, "standard deviation of the mutations (sigma)", above=0.0, maximum=1e6)
+    initial_std: float = option(
+        1.0, "standard deviation of the first weights; biases begin at 0", above=0.0, maximum=1e6
+    )
 
     def __post_init__(self) -> None:
         if self.elites >= self.population:

@@ -107,7 +107,8 @@ def resume(
     layers = Layers.of(run.config, str(run.folder))
     entry = ALGORITHMS[layers.algorithm or DEFAULT_ALGORITHM]
     old = layers.tables.get("train", {})
-    if any(part in options for part in _BUDGET):  # a new budget replaces the old one whole
+    larger = any(part in options for part in _BUDGET)
+    if larger:  # a new budget replaces the old one whole
         old = {option: value for option, value in old.items() if option not in _BUDGET}
     settings, algorithm_settings = resolved_settings(
         entry, options, dataclasses.replace(layers, tables={**layers.tables, "train": old})
@@ -115,7 +116,7 @@ def resume(
     _check_unfinished(run, settings)
     with _default(hooks) as watching:
         job = prepare(entry, environment or trusted(layers.environment, run.folder), settings, algorithm_settings)
-        return _train(job, run, watching, config=_kept_versions(run, config_of(job), watching))
+        return _train(job, run, watching, _kept_versions(run, config_of(job), watching), larger)
 
 
 def evaluate(
@@ -215,14 +216,23 @@ def report(run: str | Path | Run, *, runs: str | Path = "runs", environment: str
     return write_report(run, found).page
 
 
-def _train(job: Job, run: Run, hooks: Sequence[Hook], config: Mapping[str, Any] | None = None) -> Run:
-    """Train in the run's folder, write the report and tell the hooks; `config` replaces the folder's own."""
+def _train(
+    job: Job, run: Run, hooks: Sequence[Hook], config: Mapping[str, Any] | None = None, larger: bool = False
+) -> Run:
+    """Train in the run's folder, write the report and tell the hooks.
+
+    `config` replaces the folder's own, once the checkpoint is found to fit it; `larger` says that its budget is a new
+    one, which has to leave something to do.
+    """
     from cartwheel.reports.page import write_report
     from cartwheel.training.build import trainer
     from cartwheel.training.hooks import Outcome
 
     with trainer(job, run, hooks) as training:
         if config is not None:
+            training.load()
+            if larger and job.settings.budget.fraction(training.generation, training.steps, training.seconds) >= 1.0:
+                raise UsageError(f"{run.name} has done {training.generation} generations; give it a larger budget")
             run.write_config(config)
         result = training.train()
         page = write_report(run, job.environment)
@@ -248,11 +258,12 @@ def _check_unfinished(run: Run, settings: TrainSettings) -> None:
     result = run.result
     if result is None:
         return
+    page = "" if run.report_path.exists() else f"; `cartwheel report {run.name}` writes its page"
     if result["stop"] == "solved":
-        raise UsageError(f"{run.name} is finished: it was solved after {result['generations']} generations")
+        raise UsageError(f"{run.name} is finished: it was solved after {result['generations']} generations{page}")
     used = settings.budget.fraction(int(result["generations"]), int(result["steps"]), float(result["seconds"]))
     if used >= 1.0:
-        raise UsageError(f"{run.name} is finished; to go on, give it a larger budget than {settings.budget}")
+        raise UsageError(f"{run.name} is finished; to go on, give it a larger budget than {settings.budget}{page}")
 
 
 @contextmanager

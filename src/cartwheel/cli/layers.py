@@ -88,7 +88,7 @@ def config_of(job: Job) -> dict[str, Any]:
         "environment": job.environment.name,
         "algorithm": job.entry.name,
         "train": settings,
-        job.entry.name: as_dict(job.algorithm_settings),
+        job.entry.name: as_dict(job.algorithm.settings),
         "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in ("cartwheel", "numpy", "numba", "gymnasium")},

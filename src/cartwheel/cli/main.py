@@ -48,7 +48,7 @@ Examples:
 """
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h
-_INTERRUPTED = 130  # 128 + SIGINT
+_SIGINT = 2
 _NOBODY_READS = 141  # 128 + SIGPIPE
 
 
@@ -97,7 +97,9 @@ def _tell(problem: BaseException) -> int:
     if isinstance(problem, BrokenPipeError):
         return _NOBODY_READS
     if isinstance(problem, KeyboardInterrupt):
-        return _say("interrupted", _INTERRUPTED)
+        return _say("interrupted", 128 + getattr(problem, "signal", _SIGINT))
+    if isinstance(problem, MemoryError):
+        return _say("error: not enough memory for this; take smaller numbers", 2)
     if isinstance(problem, CartwheelError):
         signal = getattr(problem, "signal", None)  # an interrupted run has been stored: that is no error
         return _say(str(problem) if signal else f"error: {problem}", problem.exit_status)

@@ -46,6 +46,7 @@ def run_command(command: Callable[..., None], usage: str, examples: str, argumen
         result_action="return_value",
         print_error=False,
         exit_on_error=False,
+        suppress_keyboard_interrupt=False,
     )
     app["--help"].show = False
     app.default(command)

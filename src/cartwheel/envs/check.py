@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cartwheel.envs.environment import Environment
+from cartwheel.envs.environment import Environment, close
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
 from cartwheel.errors import EnvironmentFault, UsageError
 from cartwheel.seeds import Purpose, episode_seeds
@@ -29,8 +29,8 @@ def check_environment(environment: Environment) -> list[str]:
         except EnvironmentFault as fault:
             raise UsageError(str(fault)) from fault
     finally:
-        first.close()
-        second.close()
+        close(first)
+        close(second)
     if repeats:
         return []
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import os
@@ -86,6 +87,8 @@ def find_environment(
             f"expected a Gymnasium id, or a class or factory of environments, got an instance of "
             f"{type(environment).__name__}; many are needed, so pass what makes them"
         )
+    if "max_episode_steps" in arguments:
+        raise UsageError("max_episode_steps is no argument of the environment; give --max-episode-steps")
     if max_episode_steps is not None and max_episode_steps < 1:
         raise UsageError(f"--max-episode-steps: expected at least 1, got {max_episode_steps}")
     made = _make(name, factory or spec, arguments)
@@ -93,6 +96,9 @@ def find_environment(
     try:
         facts = spec or getattr(made, "spec", None)
         own_limit = getattr(facts, "max_episode_steps", None)
+        observation_space = describe_space(made.observation_space, "observation")
+        if not spaces.flat_size(observation_space):
+            raise UsageError(f"{name} shows nothing: its observation space {one_line(made.observation_space)} is empty")
         return Environment(
             name=name,
             factory=factory,
@@ -100,12 +106,18 @@ def find_environment(
             limit=max_episode_steps or own_limit or DEFAULT_LIMIT,
             limit_is_default=not (max_episode_steps or own_limit),
             threshold=getattr(facts, "reward_threshold", None),
-            observation_space=describe_space(made.observation_space, "observation"),
+            observation_space=observation_space,
             action_space=describe_space(made.action_space, "action"),
             spec=spec,
             frames_per_second=float((getattr(made, "metadata", None) or {}).get("render_fps") or 30.0),
         )
     finally:
+        close(made)
+
+
+def close(made: Any) -> None:
+    """Close an environment; one that fails at that has done its work all the same."""
+    with contextlib.suppress(Exception):
         made.close()
 
 
@@ -138,7 +150,7 @@ def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
         raise UsageError(_missing(name, problem)) from None
     except CartwheelError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise UsageError(f"environment {name} can't be made: {one_line(problem)}") from problem
 
 

@@ -17,7 +17,7 @@ def checked_reset(environment: Environment, made: Any, seed: int) -> Any:
     """The first observation of the episode `seed`."""
     try:
         observation, _ = made.reset(seed=seed)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise EnvironmentFault(environment.name, seed, 0, "reset", _raised(problem)) from problem
     return observation
 
@@ -26,7 +26,7 @@ def checked_step(environment: Environment, made: Any, action: Any, seed: int, st
     """One step: (observation, reward, terminated, truncated), the reward a finite float, the observation as it came."""
     try:
         observation, reward, terminated, truncated, _ = made.step(action)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise EnvironmentFault(environment.name, seed, step, "step", _raised(problem)) from problem
     if reward.__class__ is not float:
         reward = _number(environment, reward, seed, step)
@@ -62,5 +62,5 @@ def _flag(environment: Environment, value: Any, seed: int, step: int, field: str
     raise EnvironmentFault(environment.name, seed, step, field, f"expected true or false, got {value!r}")
 
 
-def _raised(problem: Exception) -> str:
+def _raised(problem: BaseException) -> str:
     return f"{type(problem).__name__}: {one_line(problem)}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.envs.environment import Environment
+from cartwheel.envs.environment import Environment, close
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
 from cartwheel.errors import UsageError
 from cartwheel.policies.policy import Policy
@@ -56,7 +56,7 @@ def play(
     try:
         return _Stage(environment, made, camera).play(policy, seed, limit or environment.limit, rng)
     finally:
-        made.close()
+        close(made)
 
 
 @dataclass

@@ -7,12 +7,13 @@ A rollout can be sent to another process, and carries nothing from one call to t
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.envs.environment import Environment, is_plain
+from cartwheel.envs.environment import Environment, close, is_plain
 from cartwheel.envs.native.parity import find_difference
 from cartwheel.envs.native.registry import NativeEnvironment, find_native
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
@@ -145,7 +146,7 @@ class GeneralRollout:
     def close(self) -> None:
         """Close the environments."""
         while self._made:
-            self._made.pop().close()
+            close(self._made.pop())
 
 
 class _Episodes:
@@ -213,6 +214,10 @@ class _Episodes:
     def _go_on(self, lane: int) -> bool:
         """Note down a lane's episode, which is over, and take up the next."""
         candidate, episode = divmod(self.job[lane], len(self.seeds))
+        if not isfinite(self.total[lane]):
+            raise EnvironmentFault(
+                self.environment.name, self.seed[lane], self.length[lane], "reward", "the sum of rewards is not finite"
+            )
         self.returns[candidate, episode] = self.total[lane]
         self.lengths[candidate, episode] = self.length[lane]
         return self._begin(lane)

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -51,7 +52,19 @@ def compiled(signature: Any = None) -> Callable[[F], F]:
 
 
 def _compile(function: F, signature: Any) -> F:
+    """Only entry points are cached: helpers are compiled into them. A cache that is torn or full is done without."""
+    if signature is None:
+        return _jitted(function, None, None)
     folder = _cache_folder(function.__module__)
+    if folder is not None:
+        try:
+            return _jitted(function, signature, folder)
+        except Exception:  # whatever Numba stumbles over in its files; an error of the function's own comes again below
+            shutil.rmtree(folder, ignore_errors=True)
+    return _jitted(function, signature, None)
+
+
+def _jitted(function: F, signature: Any, folder: Path | None) -> F:
     arguments = () if signature is None else (signature,)
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder or "")

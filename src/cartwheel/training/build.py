@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cartwheel.algorithms.base import Entry
+from cartwheel.algorithms.base import Algorithm, Entry
 from cartwheel.envs.check import check_environment
 from cartwheel.envs.environment import Environment, Factory, find_environment
+from cartwheel.errors import UsageError
 from cartwheel.experience.rollouts import Rollout, make_rollout
 from cartwheel.policies.specification import MLP
 from cartwheel.storage.run import Run
@@ -27,7 +28,7 @@ class Job:
     environment: Environment
     entry: Entry
     settings: TrainSettings
-    algorithm_settings: Any
+    algorithm: Algorithm
     rollout: Rollout
     warnings: tuple[str, ...]
 
@@ -51,7 +52,14 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             *warnings,
             f"{found.name} names no time limit: episodes are cut at {found.limit:,} steps (--max-episode-steps)",
         ]
-    return Job(found, entry, settings, algorithm_settings, rollout, tuple(warnings))
+    try:
+        algorithm = entry.algorithm(algorithm_settings, rollout.network, settings.seed)
+    except MemoryError:
+        raise UsageError(
+            f"not enough memory for {entry.name} on a network of {rollout.network.size:,} parameters; "
+            "take a smaller network or population"
+        ) from None
+    return Job(found, entry, settings, algorithm, rollout, tuple(warnings))
 
 
 @contextmanager
@@ -67,7 +75,7 @@ def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
             yield Trainer(
                 run,
                 job.environment,
-                job.entry.algorithm(job.algorithm_settings, job.rollout.network, job.settings.seed),
+                job.algorithm,
                 job.rollout,
                 executor,
                 budget=job.settings.budget,

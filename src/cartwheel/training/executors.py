@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,7 @@ class Processes:
         After an exception the workers are ended: what they still had to say would be taken for the next answers.
         """
         if not self._workers:
+            atexit.register(self.close)
             with _main_hidden():
                 self._workers = [_Worker() for _ in range(self.workers)]
         try:
@@ -140,7 +142,8 @@ class _Worker:
     def __init__(self) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        # No daemon: an environment may have processes of its own. The pipe is what ends it with its parent.
+        self._process = context.Process(target=_serve, args=(theirs,))
         self._process.start()
         theirs.close()
         self._payload: bytes | None = None

@@ -35,7 +35,7 @@ class Stop(KeyboardInterrupt):
 class Interrupts:
     """Turns the first signal into a `Stop`, at once inside `breakable()` and at the next `check()` elsewhere.
 
-    A second signal acts as if nobody listened. Outside the main thread signals can't be listened to; nothing is done.
+    A second signal is raised wherever it comes. Outside the main thread signals can't be listened to; nothing is done.
     """
 
     def __init__(self) -> None:
@@ -81,8 +81,7 @@ class Interrupts:
 
     def _receive(self, number: int, frame: FrameType | None) -> Any:
         if self._pending is not None:
-            signal.signal(number, signal.SIG_DFL)
-            raise KeyboardInterrupt
+            raise Stop(number)
         self._pending = number
         if self._breakable:
             raise Stop(number)

@@ -18,7 +18,9 @@ class TrainSettings:
     """General settings of a run."""
 
     seed: int = option(0, "the number that all random numbers of the run follow from", minimum=0)
-    workers: int = option(1, "how many work side by side; the result is the same for any number", minimum=1)
+    workers: int = option(
+        1, "how many work side by side; the result is the same for any number", minimum=1, maximum=1024
+    )
     generations: int | None = option(None, "budget: stop after this many generations", minimum=1)
     steps: int | None = option(
         None, f"budget: stop after this many environment steps ({DEFAULT_STEPS:,} if no budget is given)", minimum=1
@@ -26,10 +28,12 @@ class TrainSettings:
     seconds: float | None = option(None, "budget: stop after this many seconds", above=0)
     solved_at: float | None = option(None, "the return that counts as solved (default: the environment's own)")
     early_stop: bool = option(True, "stop when solved; otherwise go on to the end of the budget")
-    hidden: tuple[int, ...] = option((16,), "unit counts of the network's hidden layers", minimum=1)
+    hidden: tuple[int, ...] = option((16,), "unit counts of the network's hidden layers", minimum=1, maximum=65_536)
     activation: str = option("relu", "activation of the hidden layers", choices=("relu", "tanh", "identity"))
     native: bool = option(True, "use compiled physics for the environments that have them")
-    max_episode_steps: int | None = option(None, "time limit of an episode (default: the environment's own)", minimum=1)
+    max_episode_steps: int | None = option(
+        None, "time limit of an episode (default: the environment's own)", minimum=1, maximum=1_000_000_000
+    )
     env_args: Mapping[str, Any] | None = option(None, "arguments for the environment")
 
     @property

@@ -32,7 +32,8 @@ VALIDATION_EPISODES = 100
 TEST_EPISODES = 100
 
 _CHECKPOINT_SECONDS = 2.0
-_LARGEST_SLICE = 8192  # episodes
+# A slice has at most so many parameters times episodes, which bounds its time, and at least so many episodes.
+_LARGEST_SLICE, _SMALLEST_SLICE = 1_000_000, 48
 
 
 class Trainer:
@@ -64,6 +65,7 @@ class Trainer:
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
         self._saved_generation = -1
+        self._loaded = False
         self._changing = False  # within a generation's change of state: not to be saved
 
     def train(self) -> dict[str, float | int | str]:
@@ -73,10 +75,12 @@ class Trainer:
         """
         metrics = MetricsWriter(self.run.metrics_path)
         try:
-            self._restore(metrics)
+            self.load()
+            metrics.drop_after(self.generation)
+            delete_result(metrics)
             self._tell_start()
             try:
-                while not self.solved and not self._used_up():
+                while self.generation == 0 or not (self.solved or self._used_up()):
                     self._generation(metrics)
                     if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
                         self._save(metrics)
@@ -131,7 +135,9 @@ class Trainer:
     def measure(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The experience `(P, E)` of candidates `(P, n)` in these episodes, shared out among the workers."""
         # A compiled slice can't be broken off: none is so large that Ctrl-C would have to wait for long.
-        count = max(self.executor.slices, -(-len(parameters) * len(seeds) // _LARGEST_SLICE))
+        episodes = len(parameters) * len(seeds)
+        count = min(episodes * parameters.shape[1] // _LARGEST_SLICE, episodes // _SMALLEST_SLICE)
+        count = max(count, self.executor.slices)
         returns = np.empty((len(parameters), len(seeds)))
         lengths = np.empty(returns.shape, np.int64)
         # Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes
@@ -243,6 +249,7 @@ class Trainer:
         """Everything that the run needs to go on, as a flat dict: its own part and the algorithm's."""
         champion = self._champion
         own = {
+            "seed": self.algorithm.seed,
             "generation": self.generation,
             "steps": self.steps,
             "validation_steps": self.validation_steps,
@@ -279,8 +286,11 @@ class Trainer:
             save(policy, self.run.policy_path, about=about)
         self._saved, self._saved_generation = time.perf_counter(), self.generation
 
-    def _restore(self, metrics: MetricsWriter) -> None:
-        """Go on from the last checkpoint, or from the beginning; rows that are newer go."""
+    def load(self) -> None:
+        """Go on from the last checkpoint, or from the beginning; StorageError where it does not fit the settings."""
+        if self._loaded:
+            return
+        self._loaded = True
         with warnings.catch_warnings(
             record=True
         ) as said:  # that the last checkpoint is damaged, and the one before used
@@ -296,11 +306,11 @@ class Trainer:
                 raise StorageError(
                     f"the checkpoint of {self.run.name} does not fit its settings: {one_line(problem)}"
                 ) from None
-        metrics.drop_after(self.generation)
-        delete_result(metrics)
 
     def _take(self, state: Mapping[str, Any]) -> None:
         own = _part(state, "run/")
+        if own["seed"] != self.algorithm.seed:
+            raise ValueError(f"expected the seed {own['seed']}, got {self.algorithm.seed}")
         self.generation, self.steps = int(own["generation"]), int(own["steps"])
         self.validation_steps = int(own["validation_steps"])
         self._seconds_before = float(own["seconds"])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel import spaces
-from cartwheel.envs.environment import Environment
+from cartwheel.envs.environment import Environment, close
 from cartwheel.envs.native.registry import NativeEnvironment
 from cartwheel.kernels.random import generators
 
@@ -49,7 +49,7 @@ def find_difference(native: NativeEnvironment, environment: Environment, steps: 
             done = bool(terminated or truncated) or length >= environment.limit
         return None
     finally:
-        reference.close()
+        close(reference)
 
 
 def _differ(expected: NDArray[np.float32], got: NDArray[np.float32]) -> bool:
