@@ -195,6 +195,13 @@ FAULTS = [
         "training/test_trainer.py",
     ),
     Fault(
+        "a job given out twice",
+        "kernels/tickets.py",
+        "ir.Constant(ir.IntType(64), 1)",
+        "ir.Constant(ir.IntType(64), 0)",
+        "experience/test_rollouts.py",
+    ),
+    Fault(
         "the same candidate judged again and again",
         "training/trainer.py",
         "self._judged is not None and np.array_equal(best.theta, self._judged)",
@@ -231,7 +238,7 @@ FAULTS = [
     ),
     Fault(
         "slices are put together in another order",
-        "training/trainer.py",
+        "experience/rollouts.py",
         "returns[place], lengths[place] = part.returns, part.lengths",
         "returns[places[-1]], lengths[place] = part.returns, part.lengths",
         "training/test_trainer.py",

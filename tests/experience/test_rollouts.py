@@ -18,11 +18,13 @@ from cartwheel.envs.environment import Environment, find_environment
 from cartwheel.envs.native.cartpole import NATIVE as CARTPOLE_PHYSICS
 from cartwheel.envs.native.registry import find_native
 from cartwheel.errors import EnvironmentFault, UsageError
+from cartwheel.experience import rollouts
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import GeneralRollout, NativeRollout, make_rollout
 from cartwheel.kernels.compile import STEP, compiled
 from cartwheel.policies.policy import Policy
 from cartwheel.policies.specification import MLP
+from cartwheel.training.executors import Threads
 
 CARTPOLE = find_environment("CartPole-v1")
 BALANCING = [0, 0.1, 0, 0.2, 0, 1, 0, 1, 0, 0]  # MLP(hidden=()): W (4, 2) by rows, b (2,)
@@ -540,3 +542,22 @@ def test_records_count_their_steps() -> None:
     assert Experience(np.zeros((2, 3)), np.array([[1, 2, 3], [4, 5, 6]])).steps == 21
     with pytest.raises(dataclasses.FrozenInstanceError):
         Request(np.zeros((1, 2), np.float32), 3).episodes = 4  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("longest", [2_000_000, 1])
+def test_threads_that_share_a_counter_do_each_job_once(
+    workers: int, longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and into however many calls a job is cut."""
+    monkeypatch.setattr(rollouts, "_LONGEST_CALL", longest)
+    rollout, _ = make_rollout(find_environment("CartPole-v1", max_episode_steps=60), MLP((3,)))
+    parameters = rollout.network.initial(np.random.default_rng(2), 70)
+    seeds = np.arange(9)
+    alone = rollout(parameters, seeds)
+    threads = Threads(workers)
+    shared = rollout.spread(parameters, seeds, threads)
+    threads.close()
+    np.testing.assert_array_equal(shared.returns, alone.returns)
+    np.testing.assert_array_equal(shared.lengths, alone.lengths)
+    assert alone.lengths.min() >= 8

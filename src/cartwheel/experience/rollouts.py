@@ -7,6 +7,8 @@ A rollout can be sent to another process, and carries nothing from one call to t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol, TypeAlias
 
@@ -29,8 +31,21 @@ from cartwheel.policies.specification import MLP, Network
 from cartwheel.spaces import Box
 
 _PARITY_STEPS = 300
+# Slices for each process: more even out long and short ones, fewer cost less.
+_SLICES = 4
+# Episodes times parameters of one compiled call at most, which bounds its time, and episodes at least.
+_LONGEST_CALL, _SHORTEST_CALL = 2_000_000, 96
 
 _Description: TypeAlias = tuple[NDArray[np.int64], int, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+
+
+class Workers(Protocol):
+    """What work is spread over: `map` calls a function on each item, `workers` of them at a time."""
+
+    workers: int
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """The results, in the order of the items."""
 
 
 class Rollout(Protocol):
@@ -42,8 +57,24 @@ class Rollout(Protocol):
     def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`."""
 
+    def spread(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64], workers: Workers) -> Experience:
+        """The same, by several workers."""
+
     def close(self) -> None:
         """Let go of environments."""
+
+
+class _Alone:
+    """One worker: the caller."""
+
+    workers = 1
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """The results in order."""
+        return [function(item) for item in items]
+
+
+_ALONE = _Alone()
 
 
 def make_rollout(environment: Environment, specification: MLP, native: bool = True) -> tuple[Rollout, list[str]]:
@@ -74,24 +105,21 @@ class NativeRollout:
 
     def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`."""
+        return self.spread(parameters, seeds, _ALONE)
+
+    def spread(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64], workers: Workers) -> Experience:
+        """The same by several threads, which take the next candidate and episode from one counter.
+
+        A call can't be broken off, so that a long job is several, for the sake of Ctrl-C.
+        """
         _check_parameters(parameters, self.network)
         shape = (len(parameters), len(seeds))
-        returns, lengths = np.zeros(shape), np.zeros(shape, np.int64)
-        physics = self.physics
-        theta = np.ascontiguousarray(parameters, np.float32)
-        if theta.size and seeds.size:
-            rollout(
-                physics.reset,
-                physics.step,
-                physics.observe,
-                physics.state_size,
-                self.environment.limit,
-                theta,
-                *self._description,
-                generators(seeds),
-                returns,
-                lengths,
-            )
+        returns, lengths, counter = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(1, np.int64)
+        theta, states = np.ascontiguousarray(parameters, np.float32), generators(seeds)
+        length = max(_SHORTEST_CALL, _LONGEST_CALL // max(1, self.network.size))
+        for counter[0] in range(0, returns.size, length):
+            end = min(int(counter[0]) + length, returns.size)
+            workers.map(self._run, [(theta, states, end, counter, returns, lengths)] * workers.workers)
         if not np.isfinite(returns).all():
             candidate, episode = np.argwhere(~np.isfinite(returns))[0]
             raise EnvironmentFault(
@@ -102,6 +130,21 @@ class NativeRollout:
                 f"the native environment's return is {returns[candidate, episode]}",
             )
         return Experience(returns, lengths)
+
+    def _run(self, job: tuple[Any, ...]) -> None:
+        """One thread's part of a job: `(theta, states, end, counter, returns, lengths)`."""
+        theta, *rest = job
+        physics = self.physics
+        rollout(
+            physics.reset,
+            physics.step,
+            physics.observe,
+            physics.state_size,
+            self.environment.limit,
+            theta,
+            *self._description,
+            *rest,
+        )
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -132,6 +175,24 @@ class GeneralRollout:
         _check_parameters(parameters, self.network)
         return _Episodes(self, parameters, seeds).run()
 
+    def spread(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64], workers: Workers) -> Experience:
+        """The same by several processes, a slice at a time.
+
+        Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes every
+        k-th, since neighbours are alike: the elites, who live long, stand at the front.
+        """
+        count = 1 if workers.workers == 1 else _SLICES * workers.workers
+        returns = np.empty((len(parameters), len(seeds)))
+        lengths = np.empty(returns.shape, np.int64)
+        if len(parameters) >= count:
+            places = [(slice(start, None, count), slice(None)) for start in range(count)]
+        else:
+            places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
+        items = [(parameters[rows], seeds[columns]) for rows, columns in places]
+        for place, part in zip(places, workers.map(_Measure(self), items), strict=True):
+            returns[place], lengths[place] = part.returns, part.lengths
+        return Experience(returns, lengths)
+
     def made(self, count: int) -> list[Any]:
         """`count` environments, made when they are first needed."""
         while len(self._made) < count:
@@ -147,6 +208,19 @@ class GeneralRollout:
         """Close the environments."""
         while self._made:
             close(self._made.pop())
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A rollout as a function of one item, which workers can be sent and can close."""
+
+    rollout: GeneralRollout
+
+    def __call__(self, item: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Experience:
+        return self.rollout(*item)
+
+    def close(self) -> None:
+        self.rollout.close()
 
 
 class _Episodes:

@@ -14,6 +14,7 @@ from numba import types
 
 from cartwheel.kernels.compile import OBSERVE, RESET, STEP, compiled
 from cartwheel.kernels.perceptron import act
+from cartwheel.kernels.tickets import take
 
 LANES = 48
 
@@ -48,7 +49,7 @@ def _move(source: int, target: int, weights: Any, state: Any, random: Any) -> No
 
 _ROLLOUT: object = types.void(
     *(RESET, STEP, OBSERVE, types.intp, types.intp),
-    *(_THETA, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _U8, _F8, _I8),
+    *(_THETA, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _U8, types.intp, _I8_1, _F8, _I8),
 )
 
 
@@ -66,11 +67,16 @@ def rollout(
     low: Any,
     high: Any,
     seeds: Any,
+    jobs: int,
+    counter: Any,
     returns: Any,
     lengths: Any,
 ) -> None:
-    """Fill returns (P, E) and lengths (P, E) for theta (P, n) and the episodes' generators seeds (E, 4)."""
-    jobs = theta.shape[0] * seeds.shape[0]
+    """Fill returns (P, E) and lengths (P, E) for theta (P, n) and the episodes' generators seeds (E, 4).
+
+    A job is a candidate in an episode, candidate * E + episode. Those below `jobs` are done that `counter (1,)` gives
+    out; threads that are called with the same one share them.
+    """
     weights = np.zeros((theta.shape[1], LANES), np.float32)
     layers = np.zeros((2, sizes.max(), LANES), np.float32)
     observation = layers[0]
@@ -80,11 +86,14 @@ def rollout(
     reward, terminated = np.zeros(LANES), np.zeros(LANES, np.bool_)
     job, began, total = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES)
 
-    lanes = min(LANES, jobs)
-    for lane in range(lanes):
-        job[lane] = lane
-        _begin(lane, lane, reset, theta, seeds, weights, state, random)
-    following, clock, due = lanes, 0, limit
+    lanes, following = 0, 0
+    while lanes < LANES and following < jobs:
+        following = take(counter)
+        if following < jobs:
+            job[lanes] = following
+            _begin(lanes, following, reset, theta, seeds, weights, state, random)
+            lanes += 1
+    clock, due = 0, limit
     while lanes > 0:
         observe(lanes, state, observation)
         act(lanes, weights, sizes, activation, groups, low, high, layers, action)
@@ -104,10 +113,10 @@ def rollout(
                 continue
             candidate, episode = job[lane] // seeds.shape[0], job[lane] % seeds.shape[0]
             returns[candidate, episode], lengths[candidate, episode] = total[lane], length
+            following = take(counter)
             if following < jobs:
                 _begin(lane, following, reset, theta, seeds, weights, state, random)
                 job[lane], began[lane], total[lane], terminated[lane] = following, clock, 0.0, False
-                following += 1
             else:
                 lanes -= 1
                 _move(lanes, lane, weights, state, random)

@@ -24,13 +24,9 @@ R = TypeVar("R")
 
 
 class Executor(Protocol):
-    """Maps a function over items; `workers` of them at a time.
-
-    `slices` is into how many items a job is best cut: more even out long and short ones, fewer cost less.
-    """
+    """Maps a function over items; `workers` of them at a time."""
 
     workers: int
-    slices: int
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The results, in the order of the items; the first exception is raised."""
@@ -42,7 +38,7 @@ class Executor(Protocol):
 class Serial:
     """One after the other, here."""
 
-    workers = slices = 1
+    workers = 1
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The results in order."""
@@ -56,7 +52,7 @@ class Threads:
     """Threads, for functions that let go of the interpreter's lock: compiled rollouts."""
 
     def __init__(self, workers: int) -> None:
-        self.workers = self.slices = workers  # each slice of a compiled rollout ends with a few lanes that straggle
+        self.workers = workers
         self._pool = ThreadPoolExecutor(workers)
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -76,7 +72,7 @@ class Processes:
     """
 
     def __init__(self, workers: int) -> None:
-        self.workers, self.slices = workers, 4 * workers
+        self.workers = workers
         self._workers: list[_Worker] = []
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -32,8 +32,6 @@ VALIDATION_EPISODES = 100
 TEST_EPISODES = 100
 
 _CHECKPOINT_SECONDS = 2.0
-# A slice has at most so many parameters times episodes, which bounds its time, and at least so many episodes.
-_LARGEST_SLICE, _SMALLEST_SLICE = 1_000_000, 48
 
 
 class Trainer:
@@ -134,23 +132,7 @@ class Trainer:
 
     def measure(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
         """The experience `(P, E)` of candidates `(P, n)` in these episodes, shared out among the workers."""
-        # A compiled slice can't be broken off: none is so large that Ctrl-C would have to wait for long.
-        episodes = len(parameters) * len(seeds)
-        count = min(episodes * parameters.shape[1] // _LARGEST_SLICE, episodes // _SMALLEST_SLICE)
-        count = max(count, self.executor.slices)
-        returns = np.empty((len(parameters), len(seeds)))
-        lengths = np.empty(returns.shape, np.int64)
-        # Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes
-        # every k-th, since neighbours are alike: the elites, who live long, stand at the front.
-        if len(parameters) >= count:
-            places = [(slice(start, None, count), slice(None)) for start in range(count)]
-        else:
-            places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
-        items = [(parameters[rows], seeds[columns]) for rows, columns in places]
-        parts = self.executor.map(_Measure(self.rollout), items)
-        for place, part in zip(places, parts, strict=True):
-            returns[place], lengths[place] = part.returns, part.lengths
-        return Experience(returns, lengths)
+        return self.rollout.spread(parameters, seeds, self.executor)
 
     def _judge(self, best: Best) -> _Validation | None:
         """The verdict of the validation episodes on a candidate whose training return reaches the threshold.
@@ -334,19 +316,6 @@ def best_of(request: Request, experience: Experience) -> Best:
     fitness = fitness_of(request, experience)
     place = int(fitness.argmax())
     return Best(request.parameters[place].copy(), float(fitness[place]))
-
-
-@dataclass(frozen=True)
-class _Measure:
-    """A rollout as a function of one item, which executors can send and close."""
-
-    rollout: Rollout
-
-    def __call__(self, item: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Experience:
-        return self.rollout(*item)
-
-    def close(self) -> None:
-        self.rollout.close()
 
 
 def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
