@@ -18,7 +18,7 @@ from cartwheel.envs.environment import Environment, find_environment
 from cartwheel.envs.native.cartpole import NATIVE as CARTPOLE_PHYSICS
 from cartwheel.envs.native.registry import find_native
 from cartwheel.errors import EnvironmentFault, UsageError
-from cartwheel.experience import rollouts
+from cartwheel.experience import rollouts as rollouts_module
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import GeneralRollout, NativeRollout, make_rollout
 from cartwheel.kernels.compile import STEP, compiled
@@ -550,7 +550,7 @@ def test_threads_that_share_a_counter_do_each_job_once(
     workers: int, longest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many there are, and into however many calls a job is cut."""
-    monkeypatch.setattr(rollouts, "_LONGEST_CALL", longest)
+    monkeypatch.setattr(rollouts_module, "_LONGEST_CALL", longest)
     rollout, _ = make_rollout(find_environment("CartPole-v1", max_episode_steps=60), MLP((3,)))
     parameters = rollout.network.initial(np.random.default_rng(2), 70)
     seeds = np.arange(9)
