@@ -379,3 +379,20 @@ def test_signal_stores_the_run_and_says_how_to_go_on(cartwheel, number, status):
     generations = int(cartwheel("runs").out.splitlines()[1].split()[4].replace(",", ""))
     assert cartwheel(f"resume first --generations {generations + 1} --quiet").status == 0
     assert " finished " in cartwheel("runs").out
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_json_is_json_though_the_environment_prints(tmp_path, workers):
+    """What an environment prints goes to standard error, from worker processes too."""
+    (tmp_path / "chatty.py").write_text(
+        "import gymnasium\n"
+        "class Chatty(gymnasium.Wrapper):\n"
+        "    def __init__(self): super().__init__(gymnasium.make('CartPole-v1'))\n"
+        "    def step(self, action): print('hello'); return super().step(action)\n"
+    )
+    line = f"train chatty:Chatty {TINY} --json --workers {workers}"
+    done = subprocess.run([*PROGRAM, *line.split()], cwd=tmp_path, capture_output=True, text=True, check=True)
+    events = [json.loads(text)["event"] for text in done.stdout.splitlines()]
+    assert events[0] == "start"
+    assert events[-1] == "end"
+    assert "hello" in done.stderr

@@ -6,8 +6,9 @@ import math
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from cartwheel.cli.machine import json_line
 from cartwheel.cli.pace import Pace
@@ -44,6 +45,7 @@ class View(Hook):
         self._due = -math.inf
         self._kept: Mapping[str, float] | None = None
         self._silent = False
+        self._output: TextIO | None = None  # None: standard output, as it is then
 
     def start(self, plan: Plan) -> None:
         """Show the plan."""
@@ -86,7 +88,7 @@ class View(Hook):
         if self._silent:
             return
         try:
-            print(text, flush=True)
+            print(text, flush=True, file=self._output)
         except BrokenPipeError:
             self._silent = True
 
@@ -125,7 +127,23 @@ class Result(View):
 
 
 class JsonLines(View):
-    """One JSON object a line: `start`, a `row` every few seconds, `note` and `end`; what is not finite is null."""
+    """One JSON object a line: `start`, a `row` every few seconds, `note` and `end`; what is not finite is null.
+
+    Within a `with` block, what others print, an environment for instance, goes to standard error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._aside = redirect_stdout(sys.stderr)
+
+    def __enter__(self) -> Self:
+        self._output = sys.stdout
+        self._aside.__enter__()
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self._aside.__exit__(*problem)
+        self.close()
 
     def show_plan(self, plan: Plan) -> None:
         """Print the event `start`."""

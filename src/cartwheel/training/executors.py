@@ -176,6 +176,7 @@ class _Worker:
 def _serve(connection: Connection) -> None:
     """A worker's life: results or exceptions for items, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
+    sys.stdout = sys.stderr  # the parent's standard output is for what it has to say
     function: Any = None
     try:
         while True:
