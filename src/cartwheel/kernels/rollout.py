@@ -47,6 +47,15 @@ def _move(source: int, target: int, weights: Any, state: Any, random: Any) -> No
         random[target, k] = random[source, k]
 
 
+@compiled()
+def _earliest(lanes: int, began: Any) -> int:
+    """When the first of the running episodes began."""
+    first = began[0]
+    for lane in range(1, lanes):
+        first = min(first, began[lane])
+    return int(first)
+
+
 _ROLLOUT: object = types.void(
     *(RESET, STEP, OBSERVE, types.intp, types.intp),
     *(_THETA, _I8_1, types.intp, _I8_1, _F8_1, _F8_1, _U8, types.intp, _I8_1, _F8, _I8),
@@ -83,9 +92,8 @@ def rollout(
     state = np.zeros((state_size, LANES))
     random = np.empty((LANES, 4), np.uint64)
     action = np.empty((groups.shape[0] + low.shape[0], LANES), np.float32)
-    reward, terminated = np.zeros(LANES), np.zeros(LANES, np.bool_)
-    job, began, total = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES)
-
+    reward, total, terminated = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES, np.bool_)
+    job, began = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     lanes, following = 0, 0
     while lanes < LANES and following < jobs:
         following = take(counter)
@@ -122,6 +130,4 @@ def rollout(
                 _move(lanes, lane, weights, state, random)
                 job[lane], began[lane], total[lane] = job[lanes], began[lanes], total[lanes]
                 terminated[lane] = terminated[lanes]
-        due = clock + limit
-        for lane in range(lanes):
-            due = min(due, began[lane] + limit)
+        due = _earliest(lanes, began) + limit
