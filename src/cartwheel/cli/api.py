@@ -16,6 +16,7 @@ from cartwheel.algorithms.registry import ALGORITHMS, DEFAULT_ALGORITHM
 from cartwheel.cli.layers import Layers, config_of, resolved_settings
 from cartwheel.cli.subject import beside, environment_of, sampled, subject, trusted
 from cartwheel.errors import UsageError
+from cartwheel.experience.statistics import Summary, summarise
 from cartwheel.settings import flag
 from cartwheel.training.settings import TrainSettings
 
@@ -30,19 +31,17 @@ _BUDGET = ("generations", "steps", "seconds")
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What a policy is worth: its mean return, the 95 % interval of that (Student's t), spread and lengths."""
+class Evaluation(Summary):
+    """What a policy is worth: the figures of its episodes' returns `(E,)`, and their lengths `(E,)` in steps."""
 
-    mean: float
-    std: float
-    low: float
-    high: float
-    minimum: float
-    maximum: float
     length_mean: float
-    episodes: int
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes there were."""
+        return self.count
 
 
 def train(
@@ -134,7 +133,6 @@ def evaluate(
     that a policy file names, unless another is given; its spaces have to be the policy's.
     """
     from cartwheel.experience.rollouts import make_rollout
-    from cartwheel.experience.statistics import summarise
     from cartwheel.seeds import Purpose, episode_seeds
 
     if episodes < 1:
@@ -151,19 +149,7 @@ def evaluate(
         finally:
             rollout.close()
         returns, lengths = experience.returns[0], experience.lengths[0]
-    figures = summarise(returns)
-    return Evaluation(
-        figures.mean,
-        figures.std,
-        figures.low,
-        figures.high,
-        figures.minimum,
-        figures.maximum,
-        float(lengths.mean()),
-        episodes,
-        returns,
-        lengths,
-    )
+    return Evaluation(**vars(summarise(returns)), length_mean=float(lengths.mean()), returns=returns, lengths=lengths)
 
 
 def render(

@@ -36,7 +36,12 @@ def evaluate(
 ) -> None:
     """Measure a policy: mean return with its 95 % interval, spread, range and lengths of episodes."""
     result = api.evaluate(run, runs=runs, episodes=episodes, sample=sample, environment=environment)
-    print(json_line(vars(result)) if json else as_text(result))
+    print(json_line(as_data(result)) if json else as_text(result))
+
+
+def as_data(result: Evaluation) -> dict[str, object]:
+    """An evaluation as fields for machines; its count is that of the episodes."""
+    return {"episodes" if name == "count" else name: value for name, value in vars(result).items()}
 
 
 def as_text(result: Evaluation) -> str:

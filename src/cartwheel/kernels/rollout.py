@@ -38,6 +38,29 @@ def _begin(lane: int, job: int, reset: Any, theta: Any, seeds: Any, weights: Any
 
 
 @compiled()
+def _fill(
+    jobs: int, counter: Any, job: Any, reset: Any, theta: Any, seeds: Any, weights: Any, state: Any, random: Any
+) -> int:
+    """Give each lane its first job, as far as there are any; how many lanes are in use then."""
+    for lane in range(LANES):
+        job[lane] = take(counter)
+        if job[lane] >= jobs:
+            return lane
+        _begin(lane, job[lane], reset, theta, seeds, weights, state, random)
+    return LANES
+
+
+@compiled()
+def _collect(lanes: int, reward: Any, terminated: Any, total: Any) -> bool:
+    """Add the rewards up; whether any lane has terminated."""
+    ended = False
+    for lane in range(lanes):
+        total[lane] += reward[lane]
+        ended |= terminated[lane]
+    return ended
+
+
+@compiled()
 def _move(source: int, target: int, weights: Any, state: Any, random: Any) -> None:
     for k in range(weights.shape[0]):
         weights[k, target] = weights[k, source]
@@ -94,24 +117,14 @@ def rollout(
     action = np.empty((groups.shape[0] + low.shape[0], LANES), np.float32)
     reward, total, terminated = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES, np.bool_)
     job, began = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    lanes, following = 0, 0
-    while lanes < LANES and following < jobs:
-        following = take(counter)
-        if following < jobs:
-            job[lanes] = following
-            _begin(lanes, following, reset, theta, seeds, weights, state, random)
-            lanes += 1
+    lanes = _fill(jobs, counter, job, reset, theta, seeds, weights, state, random)
     clock, due = 0, limit
     while lanes > 0:
         observe(lanes, state, observation)
         act(lanes, weights, sizes, activation, groups, low, high, layers, action)
         step(lanes, state, action, random, reward, terminated)
         clock += 1
-        ended = clock >= due
-        for lane in range(lanes):
-            total[lane] += reward[lane]
-            ended |= terminated[lane]
-        if not ended:
+        if not _collect(lanes, reward, terminated, total) and clock < due:
             continue
         lane = 0
         while lane < lanes:

@@ -114,6 +114,7 @@ class Processes:
 
     def close(self) -> None:
         """End the processes: those that are idle close what they hold, the others are stopped."""
+        atexit.unregister(self.close)
         for worker in self._workers:
             worker.connection.close()
         while self._workers:
