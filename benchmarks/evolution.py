@@ -15,13 +15,13 @@ from benchmarks.records import Comparison, Contestant, Setting, benchmark, timed
 from cartwheel.algorithms.genetic import ENTRY, Genetic, GeneticSettings
 from cartwheel.envs.environment import Environment, find_environment
 from cartwheel.errors import CartwheelError
-from cartwheel.experience.records import Experience
+from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import GeneralRollout, make_rollout
 from cartwheel.policies.specification import MLP, Network
 from cartwheel.seeds import Purpose, episode_seeds
 from cartwheel.settings import resolve
 
-Measure: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int64]], Experience]
+Measure: TypeAlias = Callable[[Request, NDArray[np.int64]], Experience]
 
 _PRESET = ENTRY.presets["tutorial"]
 _PORT, _NATIVE, _GENERAL = "the tutorial's port", "native", "general"
@@ -67,7 +67,7 @@ class Job:
         for number in range(self.generations):
             request = algorithm.ask()
             seeds = episode_seeds(self.seed, Purpose.TRAINING, number, count=request.episodes)
-            experience = measure(request.parameters, seeds)
+            experience = measure(request, seeds)
             algorithm.tell(experience)
             yield Generation(request.parameters, seeds, experience)
 
@@ -97,7 +97,8 @@ def evolution(setting: Setting) -> Iterator[Contestant]:
     native, _ = make_rollout(job.environment, job.specification)
     general = GeneralRollout(job.environment, job.specification)
     history = list(job.walk(native.network, native))  # compiles the native path
-    general(history[0].parameters[:1], history[0].seeds[:1])  # compiles the general path
+    first = Request(parameters=history[0].parameters[:1], episodes=1)
+    general(first, history[0].seeds[:1])  # compiles the general path
     wanted = sum(generation.experience.steps for generation in history)
     contestants: tuple[tuple[str, Callable[[], float]], ...] = (
         (_PORT, partial(port_steps, history, native.network, job.environment.limit)),

@@ -44,7 +44,7 @@ HOMES = {
 }
 NEVER = {"pickle", "shelve", "marshal", "dill", "joblib", "torch", "jax", "random"}
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py"))
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -134,8 +134,22 @@ FAULTS = [
     Fault(
         "an unmeasured mutant is returned as the best",
         "algorithms/genetic.py",
-        "self._best = Best(_read_only(self._population[order[0]])",
-        "self._best = Best(_read_only(self._offspring(order)[-1])",
+        "return best_of(self.ask(), experience)",
+        "return Best(self._offspring(np.arange(len(self._population)))[-1], best_of(self.ask(), experience).value)",
+        "algorithms",
+    ),
+    Fault(
+        "the last of equals is the best",
+        "algorithms/base.py",
+        "place = int(fitness.argmax())",
+        "place = len(fitness) - 1 - int(fitness[::-1].argmax())",
+        "algorithms",
+    ),
+    Fault(
+        "the best can be written to, and is a view of the population",
+        "algorithms/base.py",
+        "vector = np.array(self.theta, np.float32)",
+        "vector = self.theta[...]",
         "algorithms",
     ),
     Fault(
@@ -211,9 +225,23 @@ FAULTS = [
     Fault(
         "the champion forgotten by a resume",
         "training/trainer.py",
-        'if own["champion"] is not None:',
-        "if False:",
+        '_best_in(own, "latest"), _best_in(own, "champion")',
+        '_best_in(own, "latest"), None',
         "training/test_trainer.py",
+    ),
+    Fault(
+        "the last generation's best forgotten by a resume",
+        "training/trainer.py",
+        '_best_in(own, "latest"), _best_in(own, "champion")',
+        'None, _best_in(own, "champion")',
+        "training/test_trainer.py",
+    ),
+    Fault(
+        "episodes that the request does not ask for",
+        "experience/rollouts.py",
+        "if len(seeds) != request.episodes:",
+        "if False:",
+        "experience/test_rollouts.py",
     ),
     Fault(
         "validation steps forgotten by a resume",

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cartwheel.errors import UsageError
-from cartwheel.settings import as_dict, flag, option, resolve
+from cartwheel.settings import FromFile, as_dict, checked, flag, option, resolve
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,15 @@ class Settings:
     solved_at: float | None = option(None, "threshold")
     env_args: Mapping[str, Any] | None = option(None, "arguments")
     anything: Any = option(None, "whatever")  # noqa: RUF009 (a dataclass field)
+
+
+@dataclass(frozen=True)
+class Limited(Settings):
+    """Settings that look at each other."""
+
+    def __post_init__(self) -> None:
+        if self.population > 50:
+            raise UsageError("--population is too large")
 
 
 def test_defaults_stand_where_nothing_is_said() -> None:
@@ -86,6 +96,8 @@ def test_values_become_what_the_field_wants(name: str, given: Any, value: Any) -
         ("hidden", [16, 0], "--hidden: expected at least 1, got 0"),
         ("hidden", "16", "--hidden: expected a whole number, got '16'"),
         ("selection", 3, "--selection: expected a text, got 3"),
+        ("mutation_std", 10**400, f"--mutation-std: expected a number, got 1{'0' * 296}..."),
+        ("population", np.ones((2, 2)), "--population: expected a whole number, got array([[1., 1.], [1., 1.]])"),
         ("env_args", [1], "--env-args: expected a table, got [1]"),
     ],
 )
@@ -137,6 +149,38 @@ def test_only_what_is_none_is_left_out() -> None:
     falsy = {"native": False, "hidden": [], "solved_at": 0.0, "env_args": {}, "anything": ""}
     assert as_dict(settings).items() >= falsy.items()
     assert "solved_at" not in as_dict(Settings())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mutation_std": 0}, "a.toml: mutation_std: expected more than 0 and at most 10, got 0.0"),
+        ({"selection": "best"}, "a.toml: selection: expected one of truncation, tournament, got 'best'"),
+        ({"populaton": 5}, "a.toml: unknown option 'populaton'; did you mean 'population'?"),
+        ({"population": 99}, "a.toml: --population is too large"),
+        ({"mutation_std": 0.5}, "--population is too large"),
+    ],
+)
+def test_an_error_about_a_files_value_names_the_file(values: dict[str, Any], message: str) -> None:
+    flags = {} if "population" in values else {"population": 99}
+    with pytest.raises(UsageError) as caught:
+        resolve(Limited, flags, FromFile(values, "a.toml"), {"population": 3})
+    assert str(caught.value) == message
+
+
+def test_a_flag_before_a_files_value_is_named_as_a_flag() -> None:
+    with pytest.raises(UsageError, match=r"^--population: expected at least 2, got 1$"):
+        resolve(Settings, {"population": 1}, FromFile({"population": 0}, "a.toml"))
+    assert resolve(Settings, {"population": 4}, FromFile({"population": 0}, "a.toml")).population == 4
+
+
+def test_values_by_themselves() -> None:
+    assert checked("x", "a/b", Path) == checked("x", Path("a/b"), Path) == Path("a/b")
+    assert checked("x", 3, int, {"minimum": 3}) == 3
+    assert checked("x", 1 + 2j, complex) == 1 + 2j
+    for value, kind, words in ((3, Path, "a path"), (3, complex, "a complex"), (2, bool, "true or false")):
+        with pytest.raises(UsageError, match=f"^x: expected {words}, got {value}$"):
+            checked("x", value, kind)
 
 
 def test_flags_are_spelled_with_hyphens() -> None:

@@ -5,17 +5,22 @@ The command line, the configuration file, the run folder and the reference page 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import types
 import typing
 from collections.abc import Mapping
 from numbers import Real
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
-from cartwheel.errors import UsageError, did_you_mean
+from cartwheel.errors import UsageError, did_you_mean, one_line
 
 S = TypeVar("S")
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 
 
 def option(
@@ -32,19 +37,33 @@ def option(
     return dataclasses.field(default=default, metadata={"help": help, **limits})
 
 
+class FromFile(dict[str, Any]):
+    """A layer of values that a file gives: errors about them name the file, and spell a field as it does."""
+
+    def __init__(self, values: Mapping[str, Any], file: object) -> None:
+        super().__init__(values)
+        self.file = file
+
+
 def resolve(settings_class: type[S], *layers: Mapping[str, Any]) -> S:
     """Settings from layers of values, the first that names a field winning; unknown names and bad values are errors."""
     hints = typing.get_type_hints(settings_class)
     fields = {field.name: field for field in dataclasses.fields(settings_class)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
+    sources: dict[str, Mapping[str, Any]] = {}
     for layer in layers:
-        for name, value in layer.items():
+        for name in layer:
             if name not in fields:
-                raise UsageError(f"unknown option {name!r}; {did_you_mean(name, fields)}")
-            values.setdefault(name, value)
-    for name, value in values.items():
-        values[name] = _checked(name, value, hints[name], fields[name].metadata)
-    return settings_class(**values)
+                raise UsageError(f"{_file(layer)}unknown option {name!r}; {did_you_mean(name, fields)}")
+            sources.setdefault(name, layer)
+    values = {
+        name: checked(_spelled(name, layer), layer[name], hints[name], fields[name].metadata)
+        for name, layer in sources.items()
+    }
+    try:
+        return settings_class(**values)
+    except UsageError as problem:  # of values that don't go together
+        files = [_file(layer) for name, layer in sources.items() if flag(name) in str(problem)]
+        raise UsageError(f"{max(files, default='')}{problem}") from None
 
 
 def as_dict(settings: Any) -> dict[str, Any]:
@@ -55,19 +74,22 @@ def as_dict(settings: Any) -> dict[str, Any]:
     }
 
 
-def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any:
-    """`value` as the type that the field wants, within its limits, or a UsageError that says what was expected."""
+def checked(label: str, value: Any, hint: Any, limits: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """`value` as the type that `hint` wants, within the limits, or a UsageError that says what was expected.
+
+    `limits` are those of `option`; `label` begins the error.
+    """
     hint, optional = _without_none(hint)
     if value is None and optional:
         return None
-    value = _converted(name, value, hint)
+    value = _converted(label, value, hint)
     if limits.get("choices") is not None and value not in limits["choices"]:
         choices, hint = ", ".join(limits["choices"]), did_you_mean(str(value), limits["choices"])
         suggestion = f"; {hint}" if hint.startswith("did") else ""
-        raise UsageError(f"{flag(name)}: expected one of {choices}, got {value!r}{suggestion}")
+        raise UsageError(f"{label}: expected one of {choices}, got {value!r}{suggestion}")
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, (int, float)) and not isinstance(number, bool) and not _in_range(number, limits):
-            raise UsageError(f"{flag(name)}: expected {range_text(limits)}, got {number}")
+            raise UsageError(f"{label}: expected {range_text(limits)}, got {number}")
     return value
 
 
@@ -93,6 +115,15 @@ def range_text(limits: Mapping[str, Any]) -> str:
     return " and ".join(parts) or "a number"
 
 
+def _file(layer: Mapping[str, Any]) -> str:
+    """The beginning of an error about a layer: the file that it is from, if it is from one."""
+    return f"{layer.file}: " if isinstance(layer, FromFile) else ""
+
+
+def _spelled(name: str, layer: Mapping[str, Any]) -> str:
+    return f"{_file(layer)}{name}" if isinstance(layer, FromFile) else flag(name)
+
+
 def flag(name: str) -> str:
     """A setting as the command line spells it."""
     return "--" + name.replace("_", "-")
@@ -105,23 +136,28 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
     return hint, False
 
 
-def _converted(name: str, value: Any, hint: Any) -> Any:
+def _converted(label: str, value: Any, hint: Any) -> Any:
     origin = typing.get_origin(hint)
     if origin is tuple:
         if isinstance(value, (list, tuple)):
-            return tuple(_converted(name, item, typing.get_args(hint)[0]) for item in value)
-        return (_converted(name, value, typing.get_args(hint)[0]),)
+            return tuple(_converted(label, item, typing.get_args(hint)[0]) for item in value)
+        return (_converted(label, value, typing.get_args(hint)[0]),)
     if hint is bool and isinstance(value, bool):
         return value
     if hint is int and isinstance(value, Real) and not isinstance(value, bool) and value % 1 == 0:
         return math.floor(value)
     if hint is float and isinstance(value, Real) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):  # a whole number may be larger than any float
+            return float(value)
     if hint is str and isinstance(value, str):
         return value
     if origin is Mapping and isinstance(value, Mapping):
         return dict(value)
     if hint is Any:
         return value
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    raise UsageError(f"{flag(name)}: expected {words.get(hint, 'a table')}, got {value!r}")
+    if hint is Path and isinstance(value, (str, Path)):
+        return Path(value)
+    if isinstance(hint, type) and hint not in _WORDS and isinstance(value, hint):
+        return value
+    words = "a table" if origin is Mapping else _WORDS.get(hint) or f"a {hint.__name__}"
+    raise UsageError(f"{label}: expected {words}, got {one_line(repr(value))}")

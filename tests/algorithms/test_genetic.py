@@ -24,7 +24,7 @@ def make(**options: Any) -> Genetic:
 def told(algorithm: Genetic, fitness: list[float]) -> np.ndarray[Any, Any]:
     """The population that follows after these returns, one episode each."""
     returns = np.array(fitness, np.float64)[:, None]
-    algorithm.tell(Experience(returns, np.ones(returns.shape, np.int64)))
+    algorithm.tell(Experience(returns=returns, lengths=np.ones(returns.shape, np.int64)))
     return algorithm.ask().parameters
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import cartwheel as package
+from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli import train
 from cartwheel.cli.main import main
 from cartwheel.policies.policy import Policy
@@ -149,6 +151,34 @@ def test_resume_takes_a_larger_budget_and_ends_as_one_run(cartwheel):
     assert cartwheel("runs parts --digest").out == cartwheel("runs whole --digest").out
 
 
+@pytest.mark.parametrize(
+    ("statement", "missing"),
+    [
+        (None, "3 rows up to generation 3"),
+        ("DELETE FROM generations WHERE generation < 3", "2 rows up to generation 2"),
+        ("DELETE FROM generations WHERE generation = 3", "1 row up to generation 3"),
+    ],
+)
+def test_resume_says_which_rows_are_gone(cartwheel, statement, missing):
+    """A checkpoint is never newer than its rows, so that somebody else must have taken them."""
+    assert cartwheel(f"train CartPole-v1 {TINY.replace('2', '3')} --name parts --quiet").status == 0
+    file = Path("runs/parts/metrics.sqlite")
+    if statement is None:
+        file.unlink()
+    else:
+        with contextlib.closing(sqlite3.connect(file)) as metrics, metrics:
+            metrics.execute(statement)
+    status, out, err = cartwheel("resume parts --generations 4")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0] == f"warning: {file}: {missing} are gone; the run's curves and digest lack them"
+    assert 4 in package.Run.open("parts").metrics["generation"]
+
+
+def test_resume_of_a_whole_run_warns_of_nothing(cartwheel):
+    assert cartwheel(f"train CartPole-v1 {TINY} --name parts --quiet").status == 0
+    assert "warning" not in cartwheel("resume parts --generations 3").out
+
+
 def test_evaluate_prints_the_figures(inside):
     status, out, err = inside("evaluate first --episodes 20")
     assert (status, err) == (0, "")
@@ -172,6 +202,16 @@ def test_evaluate_a_file_as_json_and_sampled(inside):
     assert sampled["returns"] != greedy["returns"]
     one = json.loads(inside("evaluate first --episodes 1 --json").out, parse_constant=pytest.fail)
     assert (one["std"], one["low"]) == (None, None)
+
+
+def test_evaluate_with_a_seed(inside):
+    def returns(seed):
+        return json.loads(inside(f"evaluate first --episodes 10 --json {seed}").out)["returns"]
+
+    assert returns("--seed 1") == returns("--seed=1")
+    assert len({str(returns(seed)) for seed in ("", "--seed 0", "--seed 1", "--seed 2")}) == 4
+    assert returns("--seed 2") == package.evaluate("first", episodes=10, seed=2).returns.tolist()
+    assert returns("") == package.Run.open("first").test_episodes[0][:10].tolist()
 
 
 @pytest.mark.parametrize(("name", "signature"), [("a.gif", b"GIF89a"), ("a.webp", b"RIFF")])
@@ -245,12 +285,13 @@ def test_help_of_an_algorithm_shows_its_options(cartwheel):
         ("--config=mine.toml --algorithm", "other"),
         ("--algorithm third --config mine.toml", "third"),
         ("--algorithm=third --algorithm fourth", "fourth"),
-        ("--config odd.toml", "genetic"),
+        ("--config bare.toml", "genetic"),
     ],
 )
-def test_algorithm_is_known_before_its_options_are_read(cartwheel, words, algorithm):
+def test_algorithm_is_known_before_its_options_are_read(cartwheel, monkeypatch, words, algorithm):
+    monkeypatch.setitem(ALGORITHMS._entries, "other", ALGORITHMS["genetic"])
     Path("mine.toml").write_text('algorithm = "other"\n')
-    Path("odd.toml").write_text("algorithm = 3\n")
+    Path("bare.toml").write_text("")
     assert train._algorithm(words.split()) == algorithm
 
 
@@ -285,6 +326,8 @@ def test_algorithm_is_known_before_its_options_are_read(cartwheel, words, algori
         ("evaluate first", "no run 'first' in runs"),
         ("evaluate file", "file: damaged, or not written by Cartwheel"),
         ("evaluate first --episodes 0", "--episodes: expected at least 1, got 0"),
+        ("evaluate first --seed -1", "--seed: expected at least 0, got -1"),
+        ("evaluate first --seed x", "invalid value for --seed: expected a whole number, got 'x'"),
         ("evaluate first --episodes 2.5", "invalid value for --episodes: expected a whole number, got '2.5'"),
         ("render first --to a.mp4", "can't write an animation to a.mp4: expected a name that ends in .webp or .gif"),
         ("report first", "no run 'first' in runs"),

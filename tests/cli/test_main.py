@@ -134,12 +134,17 @@ def test_help_loads_nothing_heavy():
     assert out.endswith("\n[]\n")
 
 
-def test_reader_that_went_away_is_no_error():
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = subprocess.run([*PROGRAM, "list", "environments"], stdout=writing, stderr=subprocess.PIPE, text=True)
-    os.close(writing)
-    assert (done.returncode, done.stderr) == (141, "")
+def test_the_package_runs_as_the_program_does(tmp_path):
+    def answer(*words):
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    for line in ("--version", "runs --help", "trian"):
+        assert answer(sys.executable, "-m", "cartwheel", *line.split()) == answer(*PROGRAM, *line.split())
+    # Worker processes import the main module again; that must not train once more.
+    line = "train CartPole-v1 --no-native --workers 2 --generations 1 --population 8 --episodes 1 --name x --quiet"
+    status, _, err = answer(sys.executable, "-m", "cartwheel", *line.split())
+    assert (status, err) == (0, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110

@@ -281,8 +281,11 @@ def test_they_are_named_by_module_and_name(maker: Any, name: str) -> None:
     assert find_environment(maker).name == f"{__name__}:{name}"
 
 
-def test_a_partial_is_named_after_what_it_makes() -> None:
-    assert find_environment(functools.partial(Room, size=6)).name == f"{__name__}:Room"
+def test_a_partial_does_not_pass_for_the_class_itself() -> None:
+    """Whoever gave that name would have the class with other arguments."""
+    name = find_environment(functools.partial(functools.partial(Room, size=6), colour="blue")).name
+    assert name == f"functools.partial({__name__}:Room)"
+    assert "the module can't be imported" in error_of(name)
 
 
 def test_a_factory_around_a_gymnasium_environment_keeps_its_facts() -> None:

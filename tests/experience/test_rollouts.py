@@ -24,7 +24,7 @@ from cartwheel.experience.rollouts import GeneralRollout, NativeRollout, make_ro
 from cartwheel.kernels.compile import STEP, compiled
 from cartwheel.policies.policy import Policy
 from cartwheel.policies.specification import MLP
-from cartwheel.training.executors import Threads
+from cartwheel.training.executors import Serial, Threads
 
 CARTPOLE = find_environment("CartPole-v1")
 BALANCING = [0, 0.1, 0, 0.2, 0, 1, 0, 1, 0, 0]  # MLP(hidden=()): W (4, 2) by rows, b (2,)
@@ -93,11 +93,16 @@ def by_hand(make: Callable[[], Any], environment: Environment, mlp: MLP, thetas:
                 lengths[p, e] += 1
                 over = terminated or truncated or lengths[p, e] == environment.limit
             env.close()
-    return Experience(returns, lengths)
+    return Experience(returns=returns, lengths=lengths)
 
 
 def population(network: Any, count: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).normal(size=(count, network.size)).astype(np.float32)
+
+
+def measured(rollout: Any, parameters: Any, seeds: Any) -> Experience:
+    """What a rollout makes of these candidates in these episodes."""
+    return rollout(Request(parameters=parameters, episodes=len(seeds)), seeds)
 
 
 def equal(first: Experience, second: Experience) -> None:
@@ -116,7 +121,7 @@ def test_general_equals_gymnasiums_episodes(name: str, mlp: MLP) -> None:
     thetas, seeds = population(rollout.network, 7), np.arange(3)
     expected = by_hand(lambda: gymnasium.make(name, max_episode_steps=300), environment, mlp, thetas, seeds)
     assert len(np.unique(np.stack([expected.returns, expected.lengths]), axis=1).T) > 1  # there is something to compare
-    equal(rollout(thetas, seeds), expected)
+    equal(measured(rollout, thetas, seeds), expected)
     rollout.close()
 
 
@@ -126,7 +131,7 @@ def test_general_reaches_the_environments_own_limit() -> None:
     thetas, seeds = np.array([BALANCING, np.zeros(10)], np.float32), np.array([3, 4])
     expected = by_hand(lambda: gymnasium.make("CartPole-v1"), environment, MLP(()), thetas, seeds)
     assert expected.lengths[0].tolist() == [500, 500]
-    equal(rollout(thetas, seeds), expected)
+    equal(measured(rollout, thetas, seeds), expected)
 
 
 def test_general_on_continuous_actions() -> None:
@@ -136,7 +141,7 @@ def test_general_on_continuous_actions() -> None:
     rollout = GeneralRollout(environment, mlp)
     thetas, seeds = population(rollout.network, 4), np.arange(2)
     expected = by_hand(lambda: gymnasium.make(name, max_episode_steps=100), environment, mlp, thetas, seeds)
-    got = rollout(thetas, seeds)
+    got = measured(rollout, thetas, seeds)
     np.testing.assert_array_equal(got.lengths, expected.lengths)
     np.testing.assert_allclose(got.returns, expected.returns, rtol=1e-5)
     rollout.close()
@@ -162,7 +167,7 @@ def test_general_acts_in_every_space(action: Any) -> None:
     rollout = GeneralRollout(environment, mlp)
     thetas, seeds = population(rollout.network, 20), np.array([5, 0, 7])
     expected = by_hand(lambda: Corridor(action), environment, mlp, thetas, seeds)
-    got = rollout(thetas, seeds)
+    got = measured(rollout, thetas, seeds)
     assert len(np.unique(expected.returns)) > 3
     np.testing.assert_array_equal(got.lengths, expected.lengths)
     if isinstance(action, spaces.Box) and action.dtype.kind == "f":
@@ -191,7 +196,7 @@ def test_general_on_structured_observations() -> None:
     assert environment.observation_size == 3 + 10 + 2
     rollout = GeneralRollout(environment, mlp)
     thetas, seeds = population(rollout.network, 20), np.arange(3)
-    equal(rollout(thetas, seeds), by_hand(Structured, environment, mlp, thetas, seeds))
+    equal(measured(rollout, thetas, seeds), by_hand(Structured, environment, mlp, thetas, seeds))
 
 
 class Reuses(Corridor):
@@ -207,7 +212,7 @@ class Reuses(Corridor):
 def test_an_environment_may_write_its_observations_into_one_array() -> None:
     first, second = (GeneralRollout(find_environment(kind), MLP((5,))) for kind in (Corridor, Reuses))
     thetas, seeds = population(first.network, 20), np.arange(3)
-    equal(first(thetas, seeds), second(thetas, seeds))
+    equal(measured(first, thetas, seeds), measured(second, thetas, seeds))
 
 
 class Far(Corridor):
@@ -223,7 +228,7 @@ def test_weights_that_overflow_act_as_the_policy_does() -> None:
     environment = find_environment(Far)
     thetas = np.array([[0, 3e38, 0, 3e38, 0, -3e38, 0, 0]], np.float32)
     expected = by_hand(Far, environment, MLP(()), thetas, [0])
-    equal(GeneralRollout(environment, MLP(()))(thetas, np.array([0])), expected)
+    equal(measured(GeneralRollout(environment, MLP(())), thetas, np.array([0])), expected)
 
 
 # --- native against general ------------------------------------------------------------------------------------------
@@ -255,9 +260,9 @@ def test_native_equals_general(
     native = NativeRollout(environment, MLP(hidden, activation), physics)
     general = GeneralRollout(environment, MLP(hidden, activation))
     thetas, seeds = population(native.network, candidates), np.arange(100, 100 + episodes)
-    got = native(thetas, seeds)
+    got = measured(native, thetas, seeds)
     assert got.returns.shape == got.lengths.shape == (candidates, episodes)
-    equal(got, general(thetas, seeds))
+    equal(got, measured(general, thetas, seeds))
     general.close()
 
 
@@ -268,7 +273,7 @@ def test_native_and_general_reach_the_same_limits() -> None:
         for native in (True, False):
             rollout, warnings = make_rollout(environment, MLP(()), native)
             assert warnings == []
-            experience = rollout(thetas, seeds)
+            experience = measured(rollout, thetas, seeds)
             assert (experience.lengths == limit).all()
             assert (experience.returns == float(limit)).all()
             rollout.close()
@@ -279,10 +284,10 @@ def test_native_solves_the_mountain_as_general_does() -> None:
     environment, physics = find_environment("MountainCarContinuous-v0"), find_native("MountainCarContinuous-v0")
     assert physics is not None
     thetas = np.array([[0, 500, 0], [0, 100, 0], [0, 5, 0]], np.float32)
-    got = NativeRollout(environment, MLP(()), physics)(thetas, np.arange(4))
+    got = measured(NativeRollout(environment, MLP(()), physics), thetas, np.arange(4))
     assert (got.returns[0] > 89).all()
     assert (got.lengths[0] < 300).all()
-    equal(got, GeneralRollout(environment, MLP(()))(thetas, np.arange(4)))
+    equal(got, measured(GeneralRollout(environment, MLP(())), thetas, np.arange(4)))
 
 
 # --- independence ----------------------------------------------------------------------------------------------------
@@ -302,14 +307,14 @@ def rollouts(environment: Environment, mlp: MLP, lanes: int = 16) -> list[Any]:
 def test_a_result_depends_on_no_other_candidate_and_no_other_episode(environment: Environment) -> None:
     for rollout in rollouts(environment, MLP((7, 5), "tanh")):
         thetas, seeds = population(rollout.network, 33), np.arange(5)
-        all_of_them = rollout(thetas, seeds)
+        all_of_them = measured(rollout, thetas, seeds)
         order = np.random.default_rng(1).permutation(33)
         columns = np.array([4, 0, 2])
         for rows in (order, order[:7], np.array([13]), np.array([2, 2, 2])):
-            got = rollout(thetas[rows], seeds)
-            equal(got, Experience(all_of_them.returns[rows], all_of_them.lengths[rows]))
-        got = rollout(thetas, seeds[columns])
-        equal(got, Experience(all_of_them.returns[:, columns], all_of_them.lengths[:, columns]))
+            got = measured(rollout, thetas[rows], seeds)
+            equal(got, Experience(returns=all_of_them.returns[rows], lengths=all_of_them.lengths[rows]))
+        got = measured(rollout, thetas, seeds[columns])
+        equal(got, Experience(returns=all_of_them.returns[:, columns], lengths=all_of_them.lengths[:, columns]))
         rollout.close()
 
 
@@ -318,7 +323,7 @@ def test_a_result_does_not_depend_on_the_number_of_lanes(environment: Environmen
     results = []
     for lanes in (1, 3, 16, 64):
         rollout = GeneralRollout(environment, MLP((7,), "tanh"), lanes)
-        results.append(rollout(population(rollout.network, 11), np.arange(7)))
+        results.append(measured(rollout, population(rollout.network, 11), np.arange(7)))
         rollout.close()
     for other in results[1:]:
         equal(other, results[0])
@@ -328,18 +333,18 @@ def test_a_call_leaves_nothing_to_the_next() -> None:
     for environment in (CARTPOLE, find_environment(Corridor)):
         for rollout in rollouts(environment, MLP((5,))):
             thetas, seeds = population(rollout.network, 9), np.arange(4)
-            first = rollout(thetas, seeds)
-            rollout(population(rollout.network, 20, seed=5), np.arange(10, 12))
-            equal(rollout(thetas, seeds), first)
+            first = measured(rollout, thetas, seeds)
+            measured(rollout, population(rollout.network, 20, seed=5), np.arange(10, 12))
+            equal(measured(rollout, thetas, seeds), first)
             rollout.close()
-            equal(rollout(thetas, seeds), first)  # a closed rollout makes new environments
+            equal(measured(rollout, thetas, seeds), first)  # a closed rollout makes new environments
             rollout.close()
 
 
 @pytest.mark.parametrize(("candidates", "episodes"), [(0, 3), (3, 0), (0, 0)])
 def test_nothing_asked_is_nothing_answered(candidates: int, episodes: int) -> None:
     for rollout in rollouts(CARTPOLE, MLP((5,))):
-        got = rollout(population(rollout.network, candidates), np.arange(episodes))
+        got = measured(rollout, population(rollout.network, candidates), np.arange(episodes))
         assert got.returns.shape == got.lengths.shape == (candidates, episodes)
         assert got.steps == 0
 
@@ -348,23 +353,23 @@ def test_inputs_stay_as_they_were_and_may_be_read_only() -> None:
     for rollout in rollouts(CARTPOLE, MLP((5,))):
         thetas, seeds = population(rollout.network, 9), np.arange(4)
         given = thetas.copy(), seeds.copy()
-        expected = rollout(*given)
+        expected = measured(rollout, *given)
         for array in given:
             array.flags.writeable = False
-        equal(rollout(*given), expected)
+        equal(measured(rollout, *given), expected)
         np.testing.assert_array_equal(given[0], thetas)
         np.testing.assert_array_equal(given[1], seeds)
-        equal(rollout(np.asfortranarray(thetas), seeds.astype(np.int32)), expected)
-        equal(rollout(np.repeat(thetas, 2, axis=0)[::2], np.repeat(seeds, 2)[::2]), expected)
+        equal(measured(rollout, np.asfortranarray(thetas), seeds.astype(np.int32)), expected)
+        equal(measured(rollout, np.repeat(thetas, 2, axis=0)[::2], np.repeat(seeds, 2)[::2]), expected)
         rollout.close()
 
 
 def test_results_belong_to_the_caller() -> None:
     for rollout in rollouts(CARTPOLE, MLP((5,))):
         thetas, seeds = population(rollout.network, 3), np.arange(2)
-        first = rollout(thetas, seeds)
+        first = measured(rollout, thetas, seeds)
         kept = copy.deepcopy(first)
-        rollout(population(rollout.network, 3, seed=9), seeds)
+        measured(rollout, population(rollout.network, 3, seed=9), seeds)
         equal(first, kept)
         assert (first.returns.dtype, first.lengths.dtype) == (np.float64, np.int64)
 
@@ -372,13 +377,22 @@ def test_results_belong_to_the_caller() -> None:
 def test_vectors_of_another_length_are_refused() -> None:
     general, native = rollouts(CARTPOLE, MLP((5,)))
     for rollout in (general, native):
-        with pytest.raises(ValueError):  # noqa: PT011 (whichever text)
-            rollout(np.zeros((2, rollout.network.size + 1), np.float32), np.arange(2))
+        with pytest.raises(ValueError, match=rf"expected parameters \(P, {rollout.network.size}\), got shape \(2, "):
+            measured(rollout, np.zeros((2, rollout.network.size + 1), np.float32), np.arange(2))
+
+
+@pytest.mark.parametrize("count", [0, 2, 4])
+def test_there_is_a_seed_for_each_episode(count: int) -> None:
+    for rollout in rollouts(CARTPOLE, MLP((5,))):
+        request = Request(parameters=population(rollout.network, 2), episodes=3)
+        for call in (rollout, lambda *given, by=rollout: by.spread(*given, Serial())):
+            with pytest.raises(ValueError, match=f"a seed for each of the request's 3 episodes, got {count}"):
+                call(request, np.arange(count))
 
 
 def test_there_is_at_least_one_lane() -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (whichever text)
-        GeneralRollout(CARTPOLE, MLP(()), lanes=0)(np.zeros((1, 10), np.float32), np.arange(1))
+        GeneralRollout(CARTPOLE, MLP(()), lanes=0)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -386,7 +400,7 @@ def test_there_is_at_least_one_lane() -> None:
 
 def always(environment: Environment) -> Experience:
     rollout = GeneralRollout(environment, MLP(()))
-    return rollout(np.zeros((2, rollout.network.size), np.float32), np.arange(3))
+    return measured(rollout, np.zeros((2, rollout.network.size), np.float32), np.arange(3))
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7])
@@ -411,7 +425,7 @@ def test_an_environment_that_never_ends_is_cut_at_the_default_limit() -> None:
     environment = find_environment(Endless)
     assert environment.limit_is_default
     rollout = GeneralRollout(environment, MLP(()))
-    experience = rollout(np.zeros((1, rollout.network.size), np.float32), np.arange(1))
+    experience = measured(rollout, np.zeros((1, rollout.network.size), np.float32), np.arange(1))
     assert experience.lengths.tolist() == [[10_000]]
     assert experience.returns.tolist() == [[5000.0]]
 
@@ -423,9 +437,9 @@ def fault_of(faults: dict[tuple[int, int, str], Any], lanes: int = 16) -> Enviro
     rollout = GeneralRollout(corridor(faults=faults, length=6), MLP(()), lanes)
     thetas = np.zeros((4, rollout.network.size), np.float32)
     with pytest.raises(EnvironmentFault) as caught:
-        rollout(thetas, np.array([11, 12, 13]))
-    good = rollout(thetas, np.array([21, 22]))  # the environments stopped in mid-episode: nothing is left over
-    equal(good, GeneralRollout(corridor(length=6), MLP(()))(thetas, np.array([21, 22])))
+        measured(rollout, thetas, np.array([11, 12, 13]))
+    good = measured(rollout, thetas, np.array([21, 22]))  # the environments stopped in mid-episode
+    equal(good, measured(GeneralRollout(corridor(length=6), MLP(())), thetas, np.array([21, 22])))
     return caught.value
 
 
@@ -476,7 +490,7 @@ def test_a_fault_in_a_long_observation_is_one_line() -> None:
 
     rollout = GeneralRollout(find_environment(Wide), MLP(()))
     with pytest.raises(EnvironmentFault) as caught:
-        rollout(np.zeros((1, rollout.network.size), np.float32), np.arange(1))
+        measured(rollout, np.zeros((1, rollout.network.size), np.float32), np.arange(1))
     assert "\n" not in str(caught.value)
 
 
@@ -495,7 +509,7 @@ def test_a_native_reward_that_is_no_number_is_a_fault() -> None:
 
     rollout = NativeRollout(CARTPOLE, MLP(()), dataclasses.replace(CARTPOLE_PHYSICS, step=step))
     with pytest.raises(EnvironmentFault) as caught:
-        rollout(np.zeros((2, 10), np.float32), np.array([5, 6]))
+        measured(rollout, np.zeros((2, 10), np.float32), np.array([5, 6]))
     fault = caught.value
     assert (fault.environment, fault.seed, fault.step, fault.field) == ("CartPole-v1", 5, 1, "reward")
     assert fault.problem == "the native environment's return is nan"
@@ -516,7 +530,7 @@ def test_environments_are_made_when_needed_kept_and_closed() -> None:
     made.clear()
     thetas = np.zeros((9, rollout.network.size), np.float32)
     for candidates, count in ((1, 1), (3, 3), (9, 4), (2, 4)):
-        rollout(thetas[:candidates], np.array([0]))
+        measured(rollout, thetas[:candidates], np.array([0]))
         assert len(made) == count
     assert [env.closed for env in made] == [0] * 4
     rollout.close()
@@ -528,20 +542,24 @@ def test_environments_are_made_when_needed_kept_and_closed() -> None:
 def test_a_rollout_can_be_sent_to_another_process(environment: Environment) -> None:
     for rollout in rollouts(environment, MLP((5,))):
         thetas, seeds = population(rollout.network, 5), np.arange(2)
-        first = rollout(thetas, seeds)
+        first = measured(rollout, thetas, seeds)
         sent = cloudpickle.dumps(rollout)
         assert len(sent) < 20_000
         again = cloudpickle.loads(sent)
         assert getattr(again, "_made", []) == []
         assert again.path == rollout.path
-        equal(again(thetas, seeds), first)
-        equal(rollout(thetas, seeds), first)  # and what was left here still works
+        equal(measured(again, thetas, seeds), first)
+        equal(measured(rollout, thetas, seeds), first)  # and what was left here still works
 
 
 def test_records_count_their_steps() -> None:
-    assert Experience(np.zeros((2, 3)), np.array([[1, 2, 3], [4, 5, 6]])).steps == 21
+    assert Experience(returns=np.zeros((2, 3)), lengths=np.array([[1, 2, 3], [4, 5, 6]])).steps == 21
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Request(np.zeros((1, 2), np.float32), 3).episodes = 4  # type: ignore[misc]
+        Request(parameters=np.zeros((1, 2), np.float32), episodes=3).episodes = 4  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Request(np.zeros((1, 2), np.float32), 3)  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Experience(np.zeros((1, 2)), np.ones((1, 2), np.int64))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -554,10 +572,33 @@ def test_threads_that_share_a_counter_do_each_job_once(
     rollout, _ = make_rollout(find_environment("CartPole-v1", max_episode_steps=60), MLP((3,)))
     parameters = rollout.network.initial(np.random.default_rng(2), 70)
     seeds = np.arange(9)
-    alone = rollout(parameters, seeds)
+    request = Request(parameters=parameters, episodes=len(seeds))
+    alone = rollout(request, seeds)
     threads = Threads(workers)
-    shared = rollout.spread(parameters, seeds, threads)
+    shared = rollout.spread(request, seeds, threads)
     threads.close()
     np.testing.assert_array_equal(shared.returns, alone.returns)
     np.testing.assert_array_equal(shared.lengths, alone.lengths)
     assert alone.lengths.min() >= 8
+
+
+@pytest.mark.parametrize(("candidates", "episodes"), [(70, 3), (3, 20), (1, 2), (2, 1), (0, 3), (3, 0)])
+def test_slices_put_together_are_the_whole(candidates: int, episodes: int) -> None:
+    """Shared out by candidates or by episodes, to as many processes as there may be."""
+    rollout = GeneralRollout(corridor(), MLP((5,)))
+    parameters, seeds = population(rollout.network, candidates), np.arange(7, 7 + episodes)
+    request, asked = Request(parameters=parameters, episodes=episodes), []
+
+    class Pretended(Serial):
+        """Two workers that are one."""
+
+        workers = 2
+
+        def map(self, function: Any, items: Any) -> Any:
+            asked.extend(items)
+            return super().map(function, items)
+
+    equal(rollout.spread(request, seeds, Pretended()), rollout(request, seeds))
+    assert sum(len(part.parameters) * part.episodes for part, _ in asked) == candidates * episodes
+    assert all(len(chosen) == part.episodes for part, chosen in asked)
+    assert len(asked) > 1 or candidates * episodes < 3

@@ -34,11 +34,11 @@ CHILD = """
     trainer._CHECKPOINT_SECONDS = 0.0 if how == "often" else 1e9
     honest = trainer.Trainer.measure
 
-    def measure(self, parameters, seeds):
-        doomed = self.generation + 1 == int(generation) and len(parameters) > 1
+    def measure(self, request, seeds):
+        doomed = self.generation + 1 == int(generation) and len(request.parameters) > 1
         if doomed and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        experience = honest(self, parameters, seeds)
+        experience = honest(self, request, seeds)
         if doomed and when == "within":
             os.kill(os.getpid(), signal.SIGKILL)
         return experience

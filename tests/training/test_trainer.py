@@ -19,11 +19,12 @@ import pytest
 import cartwheel
 from cartwheel.cli import api
 from cartwheel.errors import EnvironmentFault, UsageError
-from cartwheel.experience.records import Experience
+from cartwheel.experience.records import Experience, Request
 from cartwheel.storage.metrics import delete_result
 from cartwheel.storage.run import Run
 from cartwheel.training import trainer as trainer_module
 from cartwheel.training.hooks import Hook, Outcome, Plan
+from cartwheel.training.interrupt import Interrupted, Stop
 from cartwheel.training.trainer import Trainer
 
 SMALL: dict[str, Any] = {"population": 12, "episodes": 2, "generations": 5, "early_stop": False, "seed": 4}
@@ -253,10 +254,10 @@ def test_it_learns_cartpole_and_not_from_shuffled_fitness(tmp_path: Path, monkey
     learnt = medians("plain")
     honest = Trainer.measure
 
-    def shuffled(self: Trainer, parameters: Any, seeds: Any) -> Experience:
-        experience = honest(self, parameters, seeds)
-        order = np.random.default_rng(self.generation).permutation(len(parameters))
-        return Experience(experience.returns[order], experience.lengths[order])
+    def shuffled(self: Trainer, request: Request, seeds: Any) -> Experience:
+        experience = honest(self, request, seeds)
+        order = np.random.default_rng(self.generation).permutation(len(request.parameters))
+        return Experience(returns=experience.returns[order], lengths=experience.lengths[order])
 
     monkeypatch.setattr(Trainer, "measure", shuffled)
     control = medians("shuffled")
@@ -292,13 +293,13 @@ def test_test_episodes_are_those_of_other_runs_too() -> None:
 
 
 def test_the_policy_kept_is_one_that_was_measured(tmp_path: Path) -> None:
-    measured: list[bytes] = []
+    measured: list[tuple[Request, Experience]] = []
     honest = Trainer.measure
 
     class Watch(Trainer):
-        def measure(self, parameters: Any, seeds: Any) -> Experience:
-            measured.extend(np.asarray(row).tobytes() for row in parameters)
-            return honest(self, parameters, seeds)
+        def measure(self, request: Request, seeds: Any) -> Experience:
+            measured.append((request, honest(self, request, seeds)))
+            return measured[-1][1]
 
     patch = pytest.MonkeyPatch()
     patch.setattr("cartwheel.training.build.Trainer", Watch)
@@ -306,7 +307,51 @@ def test_the_policy_kept_is_one_that_was_measured(tmp_path: Path) -> None:
         run = train(tmp_path, "x")
     finally:
         patch.undo()
-    assert run.policy.theta.tobytes() in measured
+    request, experience = measured[-2]  # of the last generation; what follows is the test
+    best = experience.returns.mean(axis=1).argmax()
+    np.testing.assert_array_equal(run.policy.theta, request.parameters[best])
+    np.testing.assert_array_equal(measured[-1][0].parameters, request.parameters[[best]])
+
+
+def test_a_run_that_was_stopped_before_its_test_tests_the_last_generations_best(tmp_path: Path) -> None:
+    """It was measured before the stop, and is not measured again: the checkpoint holds it."""
+
+    def broken(row: Any) -> None:
+        if row["generation"] == SMALL["generations"]:
+            raise EnvironmentFault("CartPole-v1", 1, 2, "step", "told to")
+
+    whole = train(tmp_path, "whole")
+    with pytest.raises(EnvironmentFault):
+        train(tmp_path, "broken", log=Log(broken))
+    log = Log()
+    run = cartwheel.resume("broken", runs=tmp_path, hooks=[log])
+    assert log.rows == []
+    assert run.digest() == whole.digest()
+    np.testing.assert_array_equal(run.policy.theta, whole.policy.theta)
+    np.testing.assert_array_equal(run.test_episodes[0], whole.test_episodes[0])  # type: ignore[index]
+
+
+def test_a_signal_while_a_policy_is_judged_leaves_the_generation_untold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path, "whole")
+    honest = Trainer._judge
+
+    def stopped(self: Trainer, best: Any) -> Any:
+        if self.generation == 2:
+            raise Stop(signal.SIGINT)
+        return honest(self, best)
+
+    monkeypatch.setattr(Trainer, "_judge", stopped)
+    with pytest.raises(Interrupted):
+        train(tmp_path, "part")
+    monkeypatch.setattr(Trainer, "_judge", honest)
+    part = Run.open("part", tmp_path)
+    state = part.checkpoints.read()
+    assert state is not None
+    assert (state["run/generation"], state["algorithm/generation"]) == (2, 2)
+    cartwheel.resume(part, hooks=[])
+    assert part.digest() == whole.digest()
 
 
 def test_a_candidate_is_not_judged_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,9 +552,9 @@ def test_each_generation_meets_fresh_episodes_the_same_for_all_candidates(
     met: list[tuple[int, ...]] = []
     honest = Trainer.measure
 
-    def watched(self: Trainer, parameters: Any, seeds: Any) -> Experience:
+    def watched(self: Trainer, request: Request, seeds: Any) -> Experience:
         met.append(tuple(seeds))
-        return honest(self, parameters, seeds)
+        return honest(self, request, seeds)
 
     monkeypatch.setattr(Trainer, "measure", watched)
     train(tmp_path, "x")

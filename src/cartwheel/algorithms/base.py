@@ -18,10 +18,18 @@ State: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Best:
-    """A candidate that was measured: its vector `(n,)` and its mean return then."""
+    """A policy that was measured: its vector `theta (n,)` and its mean return then.
+
+    `theta` is taken as a copy, in float32, and handed out read-only.
+    """
 
     theta: NDArray[np.float32]
     value: float
+
+    def __post_init__(self) -> None:
+        vector = np.array(self.theta, np.float32)
+        vector.flags.writeable = False
+        object.__setattr__(self, "theta", vector)
 
 
 class Algorithm(ABC):
@@ -39,13 +47,16 @@ class Algorithm(ABC):
         """What to measure next."""
 
     @abstractmethod
+    def best(self, experience: Experience) -> Best:
+        """The policy to hand over, as things stand when this experience of the last request has come.
+
+        It is one of the request's candidates: the best of a population (`best_of`), or the one that an algorithm with
+        a policy of its own has measured. To be asked before `tell`; changes nothing. ValueError as of `tell`.
+        """
+
+    @abstractmethod
     def tell(self, experience: Experience) -> dict[str, float]:
         """Learn from what came of the last request; returns metrics. ValueError if it does not fit the request."""
-
-    @property
-    @abstractmethod
-    def best(self) -> Best | None:
-        """The best candidate of the last generation told; None before the first."""
 
     @abstractmethod
     def state(self) -> State:
@@ -77,3 +88,10 @@ def fitness_of(request: Request, experience: Experience) -> NDArray[np.float64]:
         raise ValueError(f"expected returns of shape {expected}, as asked for; got {experience.returns.shape}")
     fitness: NDArray[np.float64] = experience.returns.mean(axis=1)
     return np.where(np.isnan(fitness), -np.inf, fitness)
+
+
+def best_of(request: Request, experience: Experience) -> Best:
+    """The candidate of a population with the highest mean return, the first at ties."""
+    fitness = fitness_of(request, experience)
+    place = int(fitness.argmax())
+    return Best(request.parameters[place], float(fitness[place]))

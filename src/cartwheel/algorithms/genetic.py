@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Algorithm, Best, Entry, State, fitness_of
+from cartwheel.algorithms.base import Algorithm, Best, Entry, State, best_of, fitness_of
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Experience, Request
 from cartwheel.policies.specification import Network
@@ -60,19 +60,21 @@ class Genetic(Algorithm):
         rng = generator(seed, Purpose.INITIAL)
         self._population = network.initial(rng, settings.population, settings.initial_std)  # (N, n)
         self._generation = 0
-        self._best: Best | None = None
 
     def ask(self) -> Request:
         """The population, each candidate over `settings.episodes` episodes."""
         parameters = self._population.view()
         parameters.flags.writeable = False
-        return Request(parameters, self.settings.episodes)
+        return Request(parameters=parameters, episodes=self.settings.episodes)
+
+    def best(self, experience: Experience) -> Best:
+        """The candidate of the population with the highest mean return."""
+        return best_of(self.ask(), experience)
 
     def tell(self, experience: Experience) -> dict[str, float]:
         """Select, and breed the next generation."""
         fitness = fitness_of(self.ask(), experience)  # F (N,)
         order = np.argsort(-fitness, kind="stable")
-        self._best = Best(_read_only(self._population[order[0]]), float(fitness[order[0]]))
         self._population = self._offspring(order)
         self._generation += 1
         return {
@@ -81,11 +83,6 @@ class Genetic(Algorithm):
             "return_worst": float(fitness[order[-1]]),
             "length_mean": float(experience.lengths.mean()),
         }
-
-    @property
-    def best(self) -> Best | None:
-        """The best candidate of the last generation, with the return it was measured at."""
-        return self._best
 
     def _offspring(self, order: NDArray[np.intp]) -> NDArray[np.float32]:
         """The next population `(N, n)`: the elites, then mutants of chosen parents."""
@@ -102,14 +99,8 @@ class Genetic(Algorithm):
         return np.concatenate([self._population[order[: settings.elites]], children])
 
     def state(self) -> State:
-        """The generation's number, the population to be measured next, and the last best."""
-        best = self._best
-        return {
-            "generation": self._generation,
-            "population": self._population.copy(),
-            "best": None if best is None else best.theta,
-            "best_value": None if best is None else best.value,
-        }
+        """The generation's number, and the population to be measured next."""
+        return {"generation": self._generation, "population": self._population.copy()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
@@ -117,8 +108,6 @@ class Genetic(Algorithm):
         if population.shape != self._population.shape:
             raise ValueError(f"expected a population of shape {self._population.shape}, got {population.shape}")
         self._generation, self._population = int(state["generation"]), population
-        best = state["best"]
-        self._best = None if best is None else Best(_read_only(best), float(state["best_value"]))
 
 
 def truncation(rng: np.random.Generator, places: int, population: int, share: float) -> NDArray[np.intp]:
@@ -130,12 +119,6 @@ def tournament(rng: np.random.Generator, places: int, population: int, size: int
     """Ranks `(places,)` of parents, each the best of `size` candidates drawn with replacement."""
     ranks: NDArray[np.intp] = rng.integers(population, size=(places, size)).min(axis=1)
     return ranks
-
-
-def _read_only(theta: Any) -> NDArray[np.float32]:
-    vector = np.array(theta, np.float32)
-    vector.flags.writeable = False
-    return vector
 
 
 ENTRY = Entry(

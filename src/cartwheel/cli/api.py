@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.algorithms.registry import ALGORITHMS, DEFAULT_ALGORITHM
+from cartwheel.cli.arguments import checked_arguments
 from cartwheel.cli.layers import Layers, config_of, resolved_settings
 from cartwheel.cli.subject import beside, environment_of, sampled, subject, trusted
+from cartwheel.cli.unfinished import check_unfinished, kept_versions, warn_of_missing_rows
 from cartwheel.errors import UsageError
 from cartwheel.experience.statistics import Summary, summarise
-from cartwheel.settings import flag
-from cartwheel.training.settings import TrainSettings
+from cartwheel.settings import FromFile, flag
 
 if TYPE_CHECKING:
     from cartwheel.envs.environment import Factory
@@ -44,6 +45,7 @@ class Evaluation(Summary):
         return self.count
 
 
+@checked_arguments
 def train(
     environment: str | Factory | None = None,
     *,
@@ -60,8 +62,9 @@ def train(
     `environment` is a Gymnasium id (`module:Id` too), or a class or factory of your own; `config` is the path of a
     run's config.toml, to repeat it. `options` are the fields of `TrainSettings` and of the algorithm's settings
     (`cartwheel train --help` lists them); what is given here goes before the configuration file, that before the
-    preset, that before the defaults. The folder `runs/name` holds everything; without a name a free one is made.
-    `hooks` are told of the run's events; by default its progress is shown.
+    preset, that before the defaults. A run's own file is complete and takes no preset. The folder `runs/name` holds
+    everything; without a name a free one is made. `hooks` are told of the run's events; by default its progress is
+    shown.
 
     Raises UsageError for what can't be done, before anything is written; EnvironmentFault if the environment fails;
     Interrupted after Ctrl-C, the state saved.
@@ -80,6 +83,7 @@ def train(
         return _train(job, run, watching)
 
 
+@checked_arguments
 def resume(
     run: str | Path | Run,
     *,
@@ -103,21 +107,21 @@ def resume(
         raise UsageError(
             f"{flag(unknown[0])} can't change when a run goes on; {', '.join(map(flag, (*_BUDGET, 'workers')))} can"
         )
-    layers = Layers.of(run.config, str(run.folder))
+    layers = Layers.of(run.config, str(run.config_path))
     entry = ALGORITHMS[layers.algorithm or DEFAULT_ALGORITHM]
-    old = layers.tables.get("train", {})
     larger = any(part in options for part in _BUDGET)
     if larger:  # a new budget replaces the old one whole
-        old = {option: value for option, value in old.items() if option not in _BUDGET}
-    settings, algorithm_settings = resolved_settings(
-        entry, options, dataclasses.replace(layers, tables={**layers.tables, "train": old})
-    )
-    _check_unfinished(run, settings)
+        old: Mapping[str, Any] = layers.tables.get("train", {})
+        kept = FromFile({name: value for name, value in old.items() if name not in _BUDGET}, run.config_path)
+        layers = dataclasses.replace(layers, tables={**layers.tables, "train": kept})
+    settings, algorithm_settings = resolved_settings(entry, options, layers)
+    check_unfinished(run, settings)
     with _default(hooks) as watching:
-        job = prepare(entry, environment or trusted(layers.environment, run.folder), settings, algorithm_settings)
-        return _train(job, run, watching, _kept_versions(run, config_of(job), watching), larger)
+        job = prepare(entry, environment or trusted(layers.environment, run.config_path), settings, algorithm_settings)
+        return _train(job, run, watching, kept_versions(run, config_of(job), watching), larger)
 
 
+@checked_arguments
 def evaluate(
     run_or_file: str | Path | Run | Policy,
     *,
@@ -132,11 +136,10 @@ def evaluate(
     Actions are greedy, or drawn from the policy's distribution with `sample`. The environment is the run's, or the one
     that a policy file names, unless another is given; its spaces have to be the policy's.
     """
+    from cartwheel.experience.records import Request
     from cartwheel.experience.rollouts import make_rollout
     from cartwheel.seeds import Purpose, episode_seeds
 
-    if episodes < 1:
-        raise UsageError(f"--episodes: expected at least 1, got {episodes}")
     policy, made, native = subject(run_or_file, Path(runs), environment)
     purpose = Purpose.TEST if seed is None else Purpose.DISPLAY
     seeds = episode_seeds(seed or 0, purpose, count=episodes)
@@ -145,13 +148,14 @@ def evaluate(
     else:
         rollout, _ = make_rollout(made, policy.specification, native)
         try:
-            experience = rollout(policy.theta[None], seeds)
+            experience = rollout(Request(parameters=policy.theta[None], episodes=episodes), seeds)
         finally:
             rollout.close()
         returns, lengths = experience.returns[0], experience.lengths[0]
     return Evaluation(**vars(summarise(returns)), length_mean=float(lengths.mean()), returns=returns, lengths=lengths)
 
 
+@checked_arguments
 def render(
     run_or_file: str | Path | Run | Policy,
     *,
@@ -189,6 +193,7 @@ def render(
     return target
 
 
+@checked_arguments
 def report(run: str | Path | Run, *, runs: str | Path = "runs", environment: str | Factory | None = None) -> Path:
     """Write a run's page again; returns its path."""
     from cartwheel.reports.page import write_report
@@ -196,7 +201,7 @@ def report(run: str | Path | Run, *, runs: str | Path = "runs", environment: str
 
     run = run if isinstance(run, Run) else Run.open(run, Path(runs))
     try:
-        found = environment_of(run.config, run.folder, environment)
+        found = environment_of(run, environment)
     except UsageError:
         found = None  # the page says that it has no picture
     return write_report(run, found).page
@@ -217,6 +222,7 @@ def _train(
     with trainer(job, run, hooks) as training:
         if config is not None:
             training.load()
+            warn_of_missing_rows(run, training.generation, hooks)
             if larger and job.settings.budget.fraction(training.generation, training.steps, training.seconds) >= 1.0:
                 raise UsageError(f"{run.name} has done {training.generation} generations; give it a larger budget")
             run.write_config(config)
@@ -228,28 +234,6 @@ def _train(
     for hook in hooks:
         hook.end(Outcome(str(result["stop"]), result, run.folder, files))
     return run
-
-
-def _kept_versions(run: Run, config: dict[str, Any], hooks: Sequence[Hook]) -> dict[str, Any]:
-    """The configuration with the versions that the run began under; a warning where they are others now."""
-    before, now = run.config.get("versions", {}), config["versions"]
-    others = [f"{name} {before[name]} is now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
-    for hook in hooks if others else ():
-        hook.note(f"warning: {', '.join(others)}: what follows may differ from an uninterrupted run")
-    return {**config, "versions": before or now}
-
-
-def _check_unfinished(run: Run, settings: TrainSettings) -> None:
-    """UsageError if there is nothing to go on with."""
-    result = run.result
-    if result is None:
-        return
-    page = "" if run.report_path.exists() else f"; `cartwheel report {run.name}` writes its page"
-    if result["stop"] == "solved":
-        raise UsageError(f"{run.name} is finished: it was solved after {result['generations']} generations{page}")
-    used = settings.budget.fraction(int(result["generations"]), int(result["steps"]), float(result["seconds"]))
-    if used >= 1.0:
-        raise UsageError(f"{run.name} is finished; to go on, give it a larger budget than {settings.budget}{page}")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\
   cartwheel evaluate first
+  cartwheel evaluate first --seed 1             other episodes than those of the test
   cartwheel evaluate runs/first/policy.safetensors --episodes 1000 --json"""
 
 
@@ -30,12 +31,18 @@ def evaluate(
     *,
     episodes: Annotated[int, Parameter(metavar="N", converter=whole_number, help="How many episodes.")] = 100,
     sample: Annotated[Switch, Parameter(help="Draw actions from the policy's distribution.")] = False,
+    seed: Annotated[
+        int | None,
+        Parameter(
+            metavar="N", converter=whole_number, help="Draw the episodes from this number; test episodes otherwise."
+        ),
+    ] = None,
     environment: OtherEnvironment = None,
     runs: Runs = "runs",
     json: Annotated[Switch, Parameter(help="Print one JSON object for machines.")] = False,
 ) -> None:
     """Measure a policy: mean return with its 95 % interval, spread, range and lengths of episodes."""
-    result = api.evaluate(run, runs=runs, episodes=episodes, sample=sample, environment=environment)
+    result = api.evaluate(run, runs=runs, episodes=episodes, sample=sample, seed=seed, environment=environment)
     print(json_line(as_data(result)) if json else as_text(result))
 
 

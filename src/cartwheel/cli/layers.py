@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.errors import UsageError, did_you_mean
-from cartwheel.settings import as_dict, resolve
+from cartwheel.settings import FromFile, as_dict, resolve
 from cartwheel.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -22,24 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layers:
-    """What a configuration file says: the environment, the algorithm, and tables of settings."""
+    """What a configuration file says: the environment, the algorithm, and tables of settings.
+
+    A run's own file (`complete`) says everything: what it leaves out was not set.
+    """
 
     environment: str | None
     algorithm: str | None
-    tables: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[str, FromFile]
+    complete: bool = False
 
     @staticmethod
     def read(config: str | Path | None) -> Layers:
         """The layers of a configuration file, if there is one."""
         if config is None:
             return Layers(None, None, {})
+        from cartwheel.storage.atomic import read_whole
         from cartwheel.storage.config import loads
 
-        try:
-            text = Path(config).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
-            raise UsageError(f"--config: {config} can't be read: {problem}") from None
-        return Layers.of(loads(text, str(config)), str(config))
+        return Layers.of(loads(read_whole(Path(config)), str(config)), str(config))
 
     @staticmethod
     def of(data: Mapping[str, Any], what: str) -> Layers:
@@ -51,8 +52,11 @@ class Layers:
             expected = str if name in ("environment", "algorithm") else dict
             if not isinstance(value, expected):
                 raise UsageError(f"{what}: {name} has to be a {'text' if expected is str else 'table'}")
-        tables = {name: value for name, value in data.items() if isinstance(value, dict)}
-        return Layers(data.get("environment"), data.get("algorithm"), tables)
+        algorithm = data.get("algorithm")
+        if algorithm is not None and algorithm not in ALGORITHMS:
+            raise UsageError(f"{what}: unknown algorithm {algorithm!r}; {did_you_mean(algorithm, ALGORITHMS)}")
+        tables = {name: FromFile(value, what) for name, value in data.items() if isinstance(value, dict)}
+        return Layers(data.get("environment"), algorithm, tables, "versions" in tables)
 
 
 def resolved_settings(
@@ -69,6 +73,11 @@ def resolved_settings(
     if preset is not None:
         if preset not in entry.presets:
             raise UsageError(f"unknown preset {preset!r} of {entry.name}; {did_you_mean(preset, entry.presets)}")
+        if layers.complete:
+            file = layers.tables["versions"].file
+            raise UsageError(
+                f"{file} holds all settings of a run, and leaves nothing to a preset: give one or the other"
+            )
         named = entry.presets[preset]
 
     def part(names: set[str], values: Mapping[str, Any]) -> dict[str, Any]:

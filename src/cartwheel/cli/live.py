@@ -29,16 +29,19 @@ class LiveBar(View):
     def start(self, plan: Plan) -> None:
         """Show the plan and an empty bar."""
         super().start(plan)
-        self._live.start(refresh=True)
+        with self.tolerant():
+            self._live.start(refresh=True)
 
     def show_row(self, row: Mapping[str, float]) -> None:
         """Draw the bar."""
         parts = [*figures(row, self.pace), f"generation {int(row['generation']):,}"]
-        self._live.update(BarLine(self.pace.fraction, parts), refresh=True)
+        with self.tolerant():
+            self._live.update(BarLine(self.pace.fraction, parts), refresh=True)
 
     def close(self) -> None:
         """Take the bar away and show the cursor again."""
-        self._live.stop()
+        with self.tolerant():
+            self._live.stop()
 
 
 class BarLine:

@@ -55,9 +55,9 @@ _NOBODY_READS = 141  # 128 + SIGPIPE
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (without the program's name; None: those of the process).
 
-    Returns the exit status, and never raises: 0; 2 for a wrong use; 1 for an environment at fault; 130 and 143 after
-    SIGINT and SIGTERM; 141 when nobody reads the output any more; 70 for a bug, whose traceback is shown if the
-    variable CARTWHEEL_TRACEBACK is set.
+    Returns the exit status, and never raises: 0; 2 for a wrong use; 1 for an environment at fault, or a run whose
+    progress could not be printed; 130 and 143 after SIGINT and SIGTERM; 141 when nobody reads the output any more; 70
+    for a bug, whose traceback is shown if the variable CARTWHEEL_TRACEBACK is set.
     """
     _tolerate_any_encoding()
     try:

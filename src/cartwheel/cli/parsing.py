@@ -54,6 +54,10 @@ def run_command(command: Callable[..., None], usage: str, examples: str, argumen
         app(arguments)
     except CycloptsError as problem:
         raise _in_our_words(problem, app.name[0]) from None
+    except SystemExit as problem:
+        if isinstance(problem.__context__, BrokenPipeError):  # rich's way to say that nobody reads the help page
+            raise problem.__context__ from None
+        raise
 
 
 def whole_number(_type: object, tokens: Sequence[Token]) -> int:

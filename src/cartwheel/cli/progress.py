@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from time import monotonic
 from typing import Any, Self, TextIO
 
 from cartwheel.cli.machine import json_line
 from cartwheel.cli.pace import Pace
 from cartwheel.cli.wording import outcome_text, plan_text, row_text
+from cartwheel.errors import CartwheelError
 from cartwheel.training.hooks import Hook, Outcome, Plan
 
 
@@ -25,6 +26,16 @@ def default_hook() -> View:
     return Lines()
 
 
+@contextmanager
+def watching(*, quiet: bool, json: bool) -> Iterator[View]:
+    """The view of a command, closed at the end; CartwheelError if it could not show all: the run is over by then."""
+    with view(quiet=quiet, json=json) as shown:
+        yield shown
+    if shown.problem is not None:
+        what = shown.problem.strerror or shown.problem
+        raise CartwheelError(f"standard output: {what}; the run itself went on to its end")
+
+
 def view(*, quiet: bool, json: bool) -> View:
     """The view that the flags `--quiet` and `--json` ask for; without either, the default one."""
     if json:
@@ -35,8 +46,9 @@ def view(*, quiet: bool, json: bool) -> View:
 class View(Hook):
     """A hook that shows rows now and then: the first, then one each `interval` seconds, and the last.
 
-    A row that is not shown costs a look at the clock. Once nobody reads the output any more, the view falls silent: no
-    training is lost for a closed pipe. `close` (or a `with` block) gives the screen back, however the run ended.
+    A row that is not shown costs a look at the clock. Once the output can't be written any more, the view falls silent:
+    no training is lost for a closed pipe or a full disk. `problem` says why, unless it is that nobody reads any more.
+    `close` (or a `with` block) gives the screen back, however the run ended.
     """
 
     interval = 3.0
@@ -44,6 +56,7 @@ class View(Hook):
     def __init__(self) -> None:
         self._due = -math.inf
         self._kept: Mapping[str, float] | None = None
+        self.problem: OSError | None = None
         self._silent = False
         self._output: TextIO | None = None  # None: standard output, as it is then
 
@@ -85,12 +98,19 @@ class View(Hook):
 
     def write(self, text: str) -> None:
         """Print lines, at once."""
-        if self._silent:
-            return
+        with self.tolerant():
+            if not self._silent:
+                print(text, flush=True, file=self._output)
+
+    @contextmanager
+    def tolerant(self) -> Iterator[None]:
+        """A block whose output may fail."""
         try:
-            print(text, flush=True, file=self._output)
-        except BrokenPipeError:
+            yield
+        except OSError as problem:
             self._silent = True
+            if not isinstance(problem, BrokenPipeError):
+                self.problem = problem
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +122,8 @@ class View(Hook):
         row, self._kept = self._kept, None
         if row is not None:
             self.pace.add(row)
-            self.show_row(row)
+            if not self._silent:
+                self.show_row(row)
             self._due = monotonic() + self.interval
 
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cartwheel.cli import api
 from cartwheel.cli.options import options_of, with_options
 from cartwheel.cli.parsing import OtherEnvironment, Runs, Switch, run_command
-from cartwheel.cli.progress import view
+from cartwheel.cli.progress import watching
 from cartwheel.training.settings import TrainSettings
 
 _EXAMPLES = """\
@@ -40,5 +40,5 @@ def resume(
 
     The result is the same to the bit as if it had never stopped.
     """
-    with view(quiet=quiet, json=json) as hook:
+    with watching(quiet=quiet, json=json) as hook:
         api.resume(run, environment=environment, runs=runs, hooks=[hook], **options)

@@ -6,15 +6,14 @@ than a text: reading and trying out what others made must not run their code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.errors import UsageError
-from cartwheel.settings import resolve
+from cartwheel.settings import FromFile, resolve
 from cartwheel.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -24,22 +23,32 @@ if TYPE_CHECKING:
 
 
 def trusted(name: str | None, where: object) -> str:
-    """The environment that a file names, if that is an id of Gymnasium's own; UsageError for the name of a module."""
+    """The environment that a file names, if that is an id of Gymnasium's own; UsageError for the name of a module.
+
+    `where` is the file, which errors begin with.
+    """
+    from cartwheel.envs.environment import look_up
+
     if not name:
         raise UsageError(f"{where} names no environment; give one")
     if ":" in name:
         raise UsageError(
             f"{where} names the environment {name}; what a file names is not imported: give it yourself (environment)"
         )
+    try:
+        look_up(name)
+    except UsageError as problem:
+        raise UsageError(f"{where}: {problem}") from None
     return name
 
 
-def environment_of(config: Mapping[str, Any], where: object, environment: str | Factory | None) -> Environment:
+def environment_of(run: Run, environment: str | Factory | None) -> Environment:
     """The environment of a run's configuration, or another one under its arguments and limit."""
     from cartwheel.envs.environment import find_environment
 
-    settings = resolve(TrainSettings, config.get("train", {}))
-    environment = environment or trusted(config.get("environment"), where)
+    config = run.config
+    settings = resolve(TrainSettings, FromFile(config.get("train", {}), run.config_path))
+    environment = environment or trusted(config.get("environment"), run.config_path)
     return find_environment(environment, settings.env_args, settings.max_episode_steps)
 
 
@@ -56,7 +65,7 @@ def subject(
         if environment is None:
             raise UsageError("a policy alone names no environment; give one")
         policy, found, native = what, find_environment(environment), True
-    elif not isinstance(what, Run) and Path(what).is_file():
+    elif isinstance(what, (str, Path)) and Path(what).is_file():
         policy, about = load(what), read_about(what)
         if environment is None:
             name = trusted(about.get("environment"), what)
@@ -66,7 +75,7 @@ def subject(
         native = True
     else:
         run = what if isinstance(what, Run) else Run.open(what, runs)
-        policy, found = run.policy, environment_of(run.config, run.folder, environment)
+        policy, found = run.policy, environment_of(run, environment)
         native = bool(run.config.get("train", {}).get("native", True))
     for role in ("observation_space", "action_space"):
         if getattr(policy, role) != getattr(found, role):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from cartwheel.algorithms.registry import ALGORITHMS, DEFAULT_ALGORITHM
 from cartwheel.cli import api
+from cartwheel.cli.layers import Layers
 from cartwheel.cli.options import env_args, options_of, with_options
 from cartwheel.cli.parsing import Runs, Switch, run_command
-from cartwheel.cli.progress import view
+from cartwheel.cli.progress import watching
 from cartwheel.errors import UsageError
-from cartwheel.storage.atomic import read_whole
-from cartwheel.storage.config import loads
 from cartwheel.training.settings import TrainSettings
 
 _EXAMPLES = """\
@@ -72,13 +70,14 @@ def train(
 ) -> None:
     """Train a controller until it has solved the environment, or until the budget ends.
 
-    What is given here goes before the configuration file, that before the preset, that before the defaults.
+    What is given here goes before the configuration file, that before the preset, that before the defaults. A run's own
+    file is complete and takes no preset.
     """
     if environment is None and config is None:
         raise UsageError("train wants an environment, such as CartPole-v1, or --config FILE; see 'cartwheel list'")
     if env_arg:
         options["env_args"] = env_args(env_arg)
-    with view(quiet=quiet, json=json) as hook:
+    with watching(quiet=quiet, json=json) as hook:
         api.train(
             environment,
             algorithm=algorithm,
@@ -95,8 +94,8 @@ def _algorithm(arguments: Sequence[str]) -> str:
     """The algorithm that the words are about, which has to be known before they can be parsed."""
     named, file = _last(arguments, "--algorithm"), _last(arguments, "--config")
     if named is None and file is not None:
-        named = loads(read_whole(Path(file)).decode(errors="replace"), file).get("algorithm")
-    return named if isinstance(named, str) else DEFAULT_ALGORITHM
+        named = Layers.read(file).algorithm
+    return named or DEFAULT_ALGORITHM
 
 
 def _last(arguments: Sequence[str], option: str) -> str | None:

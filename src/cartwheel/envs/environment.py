@@ -32,7 +32,8 @@ _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco"}
 class Environment:
     """How to make an environment, as often as needed and in other processes, and what it is like.
 
-    `name` is the Gymnasium id, or `module:Name` of a user's class or factory, which then stands in `factory`;
+    `name` is the Gymnasium id, or `module:Name` of a user's class or factory, which then stands in `factory` (a name
+    to be shown: that of a partial or a lambda can't be imported);
     `limit` is the time limit of an episode in steps, and `limit_is_default` says that nobody gave one;
     `threshold` is the return from which it counts as solved, where it has one.
     """
@@ -77,7 +78,7 @@ def find_environment(
     spec: Any = None
     if isinstance(environment, str):
         name = environment
-        spec = _found(environment)
+        spec = look_up(environment)
         if not isinstance(spec, EnvSpec):
             factory, spec = spec, None
     elif callable(environment):
@@ -154,8 +155,11 @@ def _make(name: str, maker: Any, arguments: Mapping[str, Any]) -> Any:
         raise UsageError(f"environment {name} can't be made: {one_line(problem)}") from problem
 
 
-def _found(name: str) -> Any:
-    """Gymnasium's specification for an id; for `module:Name`, that, or a class that the module defines."""
+def look_up(name: str) -> Any:
+    """Gymnasium's specification for an id; for `module:Name`, that, or a class that the module defines.
+
+    UsageError for an unknown id, with the nearest, and for a module that can't be imported.
+    """
     module, _, own = name.rpartition(":")
     if module:
         imported = _import(module, name)
@@ -238,7 +242,7 @@ def _check_interface(name: str, made: Any) -> None:
 
 
 def _name_of(factory: Factory) -> str:
-    while isinstance(factory, functools.partial):
-        factory = factory.func
+    if isinstance(factory, functools.partial):  # not by the name of what it makes: that has other arguments
+        return f"functools.partial({_name_of(factory.func)})"
     name = getattr(factory, "__qualname__", None) or type(factory).__name__
     return f"{getattr(factory, '__module__', '?')}:{name}"

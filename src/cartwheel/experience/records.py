@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What an algorithm wants measured: `parameters (P, n)`, each over `episodes` episodes, the same for all P."""
 
@@ -16,7 +16,7 @@ class Request:
     episodes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Experience:
     """What came of a request: the undiscounted return and the length in steps of each candidate's episodes.
 

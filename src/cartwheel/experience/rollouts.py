@@ -1,4 +1,4 @@
-"""Rollouts: episodes of a whole slice of candidates, `(parameters (P, n), seeds (E,)) -> Experience`.
+"""Rollouts: episodes of a whole slice of candidates, `(request, seeds (E,)) -> Experience`.
 
 `GeneralRollout` steps Gymnasium's own environments, `NativeRollout` compiled physics. Both act through the same
 compiled perceptron, whose sums run in a fixed order: where the physics are equal, so are their results, to the bit.
@@ -8,7 +8,7 @@ A rollout can be sent to another process, and carries nothing from one call to t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Protocol, TypeAlias
 
@@ -20,13 +20,14 @@ from cartwheel.envs.native.parity import find_difference
 from cartwheel.envs.native.registry import NativeEnvironment, find_native
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
 from cartwheel.errors import EnvironmentFault, UsageError
-from cartwheel.experience.records import Experience
+from cartwheel.experience.records import Experience, Request
 from cartwheel.kernels.perceptron import act
 from cartwheel.kernels.random import generators
 from cartwheel.kernels.rollout import rollout
 from cartwheel.kernels.vector import BLOCK
 from cartwheel.nn.flat import ACTIVATIONS
 from cartwheel.policies.actions import ActionHead, action_head
+from cartwheel.policies.policy import build_network
 from cartwheel.policies.specification import MLP, Network
 from cartwheel.spaces import Box
 
@@ -49,15 +50,18 @@ class Workers(Protocol):
 
 
 class Rollout(Protocol):
-    """Measures candidates: `parameters (P, n)` float32, each in the episodes `seeds (E,)`."""
+    """Measures a request's candidates, each in the episodes `seeds (E,)`, as many as the request wants.
+
+    ValueError where the parameters do not fit the network, or the seeds the request.
+    """
 
     path: str
     network: Network
 
-    def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
+    def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`."""
 
-    def spread(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64], workers: Workers) -> Experience:
+    def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
         """The same, by several workers."""
 
     def close(self) -> None:
@@ -100,22 +104,22 @@ class NativeRollout:
     def __init__(self, environment: Environment, specification: MLP, physics: NativeEnvironment) -> None:
         self.environment, self.physics = environment, physics
         self.head = action_head(environment.action_space)
-        self.network = specification.build(environment.observation_size, self.head.outputs)
+        self.network = build_network(specification, environment.observation_space, environment.action_space)
         self._description = _kernel_description(self.network, self.head)
 
-    def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
+    def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`."""
-        return self.spread(parameters, seeds, _ALONE)
+        return self.spread(request, seeds, _ALONE)
 
-    def spread(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64], workers: Workers) -> Experience:
+    def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
         """The same by several threads, which take the next candidate and episode from one counter.
 
         A call can't be broken off, so that a long job is several, for the sake of Ctrl-C.
         """
-        _check_parameters(parameters, self.network)
-        shape = (len(parameters), len(seeds))
+        _check(request, seeds, self.network)
+        shape = (len(request.parameters), len(seeds))
         returns, lengths, counter = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(1, np.int64)
-        theta, states = np.ascontiguousarray(parameters, np.float32), generators(seeds)
+        theta, states = np.ascontiguousarray(request.parameters, np.float32), generators(seeds)
         length = max(_SHORTEST_CALL, _LONGEST_CALL // max(1, self.network.size))
         for counter[0] in range(0, returns.size, length):
             end = min(int(counter[0]) + length, returns.size)
@@ -129,7 +133,7 @@ class NativeRollout:
                 "reward",
                 f"the native environment's return is {returns[candidate, episode]}",
             )
-        return Experience(returns, lengths)
+        return Experience(returns=returns, lengths=lengths)
 
     def _run(self, job: tuple[Any, ...]) -> None:
         """One thread's part of a job: `(theta, states, end, counter, returns, lengths)`."""
@@ -161,7 +165,7 @@ class GeneralRollout:
     def __init__(self, environment: Environment, specification: MLP, lanes: int = 16) -> None:
         self.environment = environment
         self.head = action_head(environment.action_space)
-        self.network = specification.build(environment.observation_size, self.head.outputs)
+        self.network = build_network(specification, environment.observation_space, environment.action_space)
         if lanes < 1:
             raise ValueError(f"expected at least 1 lane, got {lanes}")
         self.lanes = lanes
@@ -170,28 +174,29 @@ class GeneralRollout:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made": []}  # live environments stay where they are
 
-    def __call__(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
+    def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`; EnvironmentFault if an environment raises or gives what it must not."""
-        _check_parameters(parameters, self.network)
-        return _Episodes(self, parameters, seeds).run()
+        _check(request, seeds, self.network)
+        return _Episodes(self, request, seeds).run()
 
-    def spread(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64], workers: Workers) -> Experience:
+    def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
         """The same by several processes, a slice at a time.
 
         Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes every
         k-th, since neighbours are alike: the elites, who live long, stand at the front.
         """
-        count = 1 if workers.workers == 1 else _SLICES * workers.workers
+        _check(request, seeds, self.network)
+        parameters, count = request.parameters, 1 if workers.workers == 1 else _SLICES * workers.workers
         returns = np.empty((len(parameters), len(seeds)))
         lengths = np.empty(returns.shape, np.int64)
         if len(parameters) >= count:
             places = [(slice(start, None, count), slice(None)) for start in range(count)]
         else:
             places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
-        items = [(parameters[rows], seeds[columns]) for rows, columns in places]
+        items = [_part(request, seeds, *place) for place in places]
         for place, part in zip(places, workers.map(_Measure(self), items), strict=True):
             returns[place], lengths[place] = part.returns, part.lengths
-        return Experience(returns, lengths)
+        return Experience(returns=returns, lengths=lengths)
 
     def made(self, count: int) -> list[Any]:
         """`count` environments, made when they are first needed."""
@@ -216,7 +221,7 @@ class _Measure:
 
     rollout: GeneralRollout
 
-    def __call__(self, item: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Experience:
+    def __call__(self, item: tuple[Request, NDArray[np.int64]]) -> Experience:
         return self.rollout(*item)
 
     def close(self) -> None:
@@ -226,11 +231,11 @@ class _Measure:
 class _Episodes:
     """One call of a `GeneralRollout`: its lanes and what they have gathered."""
 
-    def __init__(self, owner: GeneralRollout, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> None:
+    def __init__(self, owner: GeneralRollout, request: Request, seeds: NDArray[np.int64]) -> None:
         self.environment, self.head = owner.environment, owner.head
-        self.parameters, self.seeds = parameters, [int(seed) for seed in seeds]
-        self.returns = np.zeros((len(parameters), len(seeds)))
-        self.lengths = np.zeros((len(parameters), len(seeds)), np.int64)
+        self.parameters, self.seeds = request.parameters, [int(seed) for seed in seeds]
+        self.returns = np.zeros((len(self.parameters), len(seeds)))
+        self.lengths = np.zeros(self.returns.shape, np.int64)
         self.jobs = iter(range(self.returns.size))  # job = candidate * E + episode
         self.made = owner.made(min(owner.lanes, self.returns.size))
         L = -(-len(self.made) // BLOCK) * BLOCK
@@ -250,7 +255,7 @@ class _Episodes:
             ended = self._step(active, self._act())
             if ended:
                 active = [lane for lane in active if lane not in ended or self._go_on(lane)]
-        return Experience(self.returns, self.lengths)
+        return Experience(returns=self.returns, lengths=self.lengths)
 
     def _act(self) -> list[Any]:
         lanes = len(self.made)
@@ -307,9 +312,18 @@ class _Episodes:
             self.observation[:, lane] = flat_observation(self.environment, seen, self.seed[lane], self.length[lane])
 
 
-def _check_parameters(parameters: NDArray[np.float32], network: Network) -> None:
+def _check(request: Request, seeds: NDArray[np.int64], network: Network) -> None:
+    parameters = request.parameters
     if parameters.ndim != 2 or parameters.shape[1] != network.size:
         raise ValueError(f"expected parameters (P, {network.size}), got shape {parameters.shape}")
+    if len(seeds) != request.episodes:
+        raise ValueError(f"expected a seed for each of the request's {request.episodes} episodes, got {len(seeds)}")
+
+
+def _part(request: Request, seeds: NDArray[np.int64], rows: slice, columns: slice) -> tuple[Request, NDArray[np.int64]]:
+    """The same request for some of its candidates in some of its episodes, and the seeds of these."""
+    chosen = seeds[columns]
+    return replace(request, parameters=request.parameters[rows], episodes=len(chosen)), chosen
 
 
 def _kernel_description(network: Network, head: ActionHead) -> _Description:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.errors import UsageError, did_you_mean
+from cartwheel.errors import UsageError, did_you_mean, one_line
 from cartwheel.policies.policy import Policy
 from cartwheel.storage import config as toml
 from cartwheel.storage.atomic import make_temporary, read_whole, storage_errors, sync_folder, write_atomically
@@ -65,8 +65,11 @@ class Run:
             return cls(_placed(runs, name, text))
 
     @classmethod
-    def open(cls, path_or_name: str | Path, runs: Path = Path("runs")) -> Run:
+    def open(cls, path_or_name: str | Path, runs: str | Path = "runs") -> Run:
         """The run of this name below `runs`, or at this path; UsageError, with the nearest name, if there is none."""
+        if not isinstance(path_or_name, (str, Path)):
+            raise UsageError(f"expected the name or the folder of a run, got {one_line(repr(path_or_name))}")
+        runs = Path(runs)
         for folder in (runs / path_or_name, Path(path_or_name)):
             if (folder / CONFIG_FILE).is_file():
                 return cls(folder)
@@ -74,9 +77,9 @@ class Run:
         raise UsageError(f"no run {str(path_or_name)!r} in {runs}; {did_you_mean(Path(path_or_name).name, names)}")
 
     @classmethod
-    def list(cls, runs: Path) -> builtins.list[Run]:
+    def list(cls, runs: str | Path) -> builtins.list[Run]:
         """All runs below `runs`, by name."""
-        return [cls(file.parent) for file in sorted(runs.glob(f"[!.]*/{CONFIG_FILE}"))]
+        return [cls(file.parent) for file in sorted(Path(runs).glob(f"[!.]*/{CONFIG_FILE}"))]
 
     @property
     def name(self) -> str:
@@ -84,14 +87,18 @@ class Run:
         return self.folder.resolve().name
 
     @property
+    def config_path(self) -> Path:
+        """Where the settings are."""
+        return self.folder / CONFIG_FILE
+
+    @property
     def config(self) -> dict[str, Any]:
         """The settings, as nested tables; StorageError if the file is damaged."""
-        file = self.folder / CONFIG_FILE
-        return toml.loads(read_whole(file), str(file))
+        return toml.loads(read_whole(self.config_path), str(self.config_path))
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Replace the settings."""
-        write_atomically(self.folder / CONFIG_FILE, toml.dumps(config).encode())
+        write_atomically(self.config_path, toml.dumps(config).encode())
 
     @cached_property
     def checkpoints(self) -> Checkpoints:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Algorithm, Best, fitness_of
+from cartwheel.algorithms.base import Algorithm, Best
 from cartwheel.envs.environment import Environment
 from cartwheel.errors import StorageError, one_line
 from cartwheel.experience.records import Experience, Request
@@ -58,7 +58,8 @@ class Trainer:
         self.generation = self.steps = self.validation_steps = 0
         self.best_return = -np.inf
         self.solved = False
-        self._champion: Best | None = None  # the best candidate on validation episodes
+        self._latest: Best | None = None  # the last generation's
+        self._champion: Best | None = None  # the best one on validation episodes
         self._judged: NDArray[np.float32] | None = None  # the last one judged there
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
@@ -106,13 +107,14 @@ class Trainer:
         with self._interrupts.breakable():
             request = self.algorithm.ask()
             seeds = self._episodes(Purpose.TRAINING, self.generation, count=request.episodes)
-            experience = self.measure(request.parameters, seeds)
-            best = best_of(request, experience)
+            experience = self.measure(request, seeds)
+            best = self.algorithm.best(experience)
             validation = self._judge(best)
         self._changing = True
         figures = self.algorithm.tell(experience)
         self.generation += 1
         self.steps += experience.steps
+        self._latest = best
         self.best_return = max(self.best_return, best.value)
         if validation is not None:
             self._note(validation)
@@ -130,21 +132,20 @@ class Trainer:
         for hook in self.hooks:
             hook.row(row)
 
-    def measure(self, parameters: NDArray[np.float32], seeds: NDArray[np.int64]) -> Experience:
-        """The experience `(P, E)` of candidates `(P, n)` in these episodes, shared out among the workers."""
-        return self.rollout.spread(parameters, seeds, self.executor)
+    def measure(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
+        """What comes of a request in the episodes `seeds (E,)`, shared out among the workers."""
+        return self.rollout.spread(request, seeds, self.executor)
 
     def _judge(self, best: Best) -> _Validation | None:
-        """The verdict of the validation episodes on a candidate whose training return reaches the threshold.
+        """The verdict of the validation episodes on a policy whose training return reaches the threshold.
 
-        A candidate is not judged twice in a row: the validation episodes of a run are always the same.
+        A policy is not judged twice in a row: the validation episodes of a run are always the same.
         """
         if not self.early_stop or self.threshold is None or best.value < self.threshold:
             return None
         if self._judged is not None and np.array_equal(best.theta, self._judged):
             return None
-        seeds = self._episodes(Purpose.VALIDATION, count=VALIDATION_EPISODES)
-        experience = self.measure(best.theta[None], seeds)
+        experience = self._examine(best, Purpose.VALIDATION, VALIDATION_EPISODES)
         return _Validation(Best(best.theta, float(experience.returns.mean())), experience.steps)
 
     def _note(self, validation: _Validation) -> None:
@@ -156,6 +157,11 @@ class Trainer:
             self._champion = judged
         self.solved = self.threshold is not None and self._champion.value >= self.threshold
 
+    def _examine(self, best: Best, purpose: Purpose, episodes: int) -> Experience:
+        """The experience `(1, episodes)` of one policy in the episodes of this purpose."""
+        request = Request(parameters=best.theta[None], episodes=episodes)
+        return self.measure(request, self._episodes(purpose, count=episodes))
+
     def _episodes(self, purpose: Purpose, *path: int, count: int) -> NDArray[np.int64]:
         return episode_seeds(self.algorithm.seed, purpose, *path, count=count)
 
@@ -164,7 +170,7 @@ class Trainer:
     @property
     def kept(self) -> Best | None:
         """The policy that the run stands for: the best on validation if any was judged, else the last generation's."""
-        return self._champion or self.algorithm.best
+        return self._champion or self._latest
 
     def _used_up(self) -> bool:
         return self.budget.fraction(self.generation, self.steps, self.seconds) >= 1.0
@@ -174,7 +180,7 @@ class Trainer:
         kept = self.kept
         assert kept is not None  # a budget is at least one generation
         with self._interrupts.breakable():
-            test = self.measure(kept.theta[None], self._episodes(Purpose.TEST, count=TEST_EPISODES))
+            test = self._examine(kept, Purpose.TEST, TEST_EPISODES)
         figures = summarise(test.returns[0])
         result: dict[str, float | int | str] = {
             "stop": "solved" if self.solved else "budget",
@@ -229,7 +235,6 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Everything that the run needs to go on, as a flat dict: its own part and the algorithm's."""
-        champion = self._champion
         own = {
             "seed": self.algorithm.seed,
             "generation": self.generation,
@@ -238,8 +243,8 @@ class Trainer:
             "seconds": self.seconds,
             "best_return": float(self.best_return),
             "solved": self.solved,
-            "champion": None if champion is None else champion.theta,
-            "champion_value": None if champion is None else champion.value,
+            **_entries("latest", self._latest),
+            **_entries("champion", self._champion),
             "judged": self._judged,
         }
         return {
@@ -298,24 +303,25 @@ class Trainer:
         self._seconds_before = float(own["seconds"])
         self.best_return, self.solved = float(own["best_return"]), bool(own["solved"])
         self._judged = own["judged"]
-        if own["champion"] is not None:
-            self._champion = Best(own["champion"], float(own["champion_value"]))
+        self._latest, self._champion = _best_in(own, "latest"), _best_in(own, "champion")
         self.algorithm.restore(_part(state, "algorithm/"))
 
 
 @dataclass(frozen=True)
 class _Validation:
-    """What validation episodes said of a candidate, and how many steps they took."""
+    """What validation episodes said of a policy, and how many steps they took."""
 
     judged: Best
     steps: int
 
 
-def best_of(request: Request, experience: Experience) -> Best:
-    """The candidate with the highest mean return, the first at ties."""
-    fitness = fitness_of(request, experience)
-    place = int(fitness.argmax())
-    return Best(request.parameters[place].copy(), float(fitness[place]))
+def _entries(name: str, best: Best | None) -> dict[str, Any]:
+    """A policy and its return as two entries of a state; `_best_in` reads them back."""
+    return {name: None, f"{name}_value": None} if best is None else {name: best.theta, f"{name}_value": best.value}
+
+
+def _best_in(state: Mapping[str, Any], name: str) -> Best | None:
+    return None if state[name] is None else Best(state[name], float(state[f"{name}_value"]))
 
 
 def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
