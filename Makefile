@@ -3,16 +3,17 @@ PYTHON ?= python3
 SEED ?= 0
 BIN := .venv/bin
 
-.PHONY: demo test test-slow check bench format clean help
+.PHONY: demo test test-slow test-oracles check bench format clean help
 
 help:
-	@echo "make demo       train a CartPole controller and look at it (SEED=$(SEED))"
-	@echo "make test       the tests"
-	@echo "make test-slow  the proofs that take minutes"
-	@echo "make check      format, lint and types"
-	@echo "make bench      all benchmarks; their figures go to docs/benchmarks.md"
-	@echo "make format     mend the format"
-	@echo "make clean      remove .venv and caches"
+	@echo "make demo          train a CartPole controller and look at it (SEED=$(SEED))"
+	@echo "make test          the tests"
+	@echo "make test-slow     the proofs that take minutes"
+	@echo "make test-oracles  nn against PyTorch, DeZero and the array API (installs them)"
+	@echo "make check         format, lint and types"
+	@echo "make bench         all benchmarks; their figures go to docs/benchmarks.md"
+	@echo "make format        mend the format"
+	@echo "make clean         remove .venv and caches"
 
 demo: .venv/core
 	$(BIN)/cartwheel train CartPole-v1 --seed $(SEED)
@@ -22,6 +23,9 @@ test: .venv/dev
 
 test-slow: .venv/dev
 	$(BIN)/pytest -m slow
+
+test-oracles: .venv/oracles
+	$(BIN)/pytest -rs tests/nn
 
 check: .venv/dev
 	$(BIN)/ruff format --check .
@@ -37,6 +41,9 @@ format: .venv/dev
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist
+
+# PyTorch comes by pip, which unlike uv takes a build for the CPU from whatever sources pip is told of, and first.
+TORCH := $(BIN)/python -m pip install --quiet torch==2.13.0
 
 # install,WHAT: uv where it can be had, since it takes a tenth of the time; pip otherwise.
 define install
@@ -58,8 +65,14 @@ endef
 	$(call install,-e . --group dev)
 
 .venv/bench: .venv/bin/python pyproject.toml constraints.txt
-	@echo "installing Cartwheel and what benchmarks need into .venv ..."
+	@echo "installing Cartwheel and what benchmarks need, peers among it, into .venv ..."
+	@$(TORCH)
 	$(call install,-e . --group bench)
+
+.venv/oracles: .venv/dev
+	@echo "installing PyTorch, DeZero and array-api-strict into .venv ..."
+	@$(TORCH)
+	$(call install,--group oracles)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

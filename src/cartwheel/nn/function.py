@@ -1,0 +1,330 @@
+"""Functions that can be differentiated, and the table of all that the framework has.
+
+An *operation* is a forward on arrays, and a rule for the gradient by each of its inputs:
+
+    @function(REAL)
+    @operation
+    def exp(xp, x):
+        '''The exponential of each element.'''
+        return xp.exp(x)
+
+    exp.rules = (lambda g, y, x: g * y,)
+
+Positional arguments are arrays; keyword arguments say how (an axis, a shape). Called with arrays alone, an operation
+gives an array and records nothing; with a Variable among them, it gives a Variable. Rules are written with operations
+as well: on arrays they give a gradient, on Variables a gradient that can itself be differentiated. All other functions
+are compositions of operations, and pass arrays in the same way; `nn.functions` hands them out so that they give
+Variables.
+
+`Function` is the class for what a user writes: `forward` on arrays, `backward` on Variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+from weakref import ReferenceType, ref
+
+import numpy as np
+
+from cartwheel.nn.array import as_array, namespace
+from cartwheel.nn.config import Config
+from cartwheel.nn.mistakes import described, mistake, place
+from cartwheel.nn.variable import Variable, as_variable, raw, wrapped
+
+_order = count()
+_ndarray = np.ndarray
+
+
+class Function:
+    """A function of one's own: derive from it, and write `forward` and `backward`; call an instance once.
+
+    As the `creator` of Variables it has `inputs`, weak references to its `outputs`, and `order`, its number in the
+    order of creation.
+    """
+
+    inputs: Sequence[Any] = ()
+    outputs: Sequence[ReferenceType[Variable]] = ()
+    order: int = -1
+    place: str = ""
+    released: bool = False
+    _likes: Sequence[Any] = ()
+
+    @property
+    def name(self) -> str:
+        """What messages and graphs call it."""
+        return type(self).__name__
+
+    def __call__(self, *inputs: Any) -> Any:
+        """The function of Variables or arrays: a Variable, or a list of them if `forward` gives several arrays."""
+        variables = [as_variable(as_array(x)) for x in inputs]
+        results = self.forward(*[x._data for x in variables])
+        outputs = [wrapped(as_array(y)) for y in (results if isinstance(results, tuple) else (results,))]
+        if Config.debug:
+            self.place = place()
+            check_finite(self.name, variables, outputs)
+        if Config.enable_backprop:
+            self.inputs, self.outputs, self.order = variables, [ref(y) for y in outputs], next(_order)
+            self._likes = [(y.shape, y.dtype) for y in outputs]
+            for y in outputs:
+                y.set_creator(self)
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    def forward(self, *arrays: Any) -> Any:
+        """The value for these arrays: an array, or a tuple of them."""
+        raise NotImplementedError(f"{self.name} has no forward")
+
+    def backward(self, *gradients: Any) -> Any:
+        """The gradient by each input (a Variable, or a tuple; None where there is none) from that by each output."""
+        raise NotImplementedError(f"{self.name} has no backward")
+
+    def pull(self, gradients: Sequence[Any], create_graph: bool) -> Sequence[Any]:
+        """The gradients by the inputs: arrays, or Variables if they are to be differentiated again."""
+        given = [np.zeros(*like) if g is None else g for g, like in zip(gradients, self._likes, strict=True)]
+        results = self.backward(*map(as_variable, given))
+        results = results if isinstance(results, tuple | list) else (results,)
+        if len(results) != len(self.inputs):
+            raise mistake(f"{self.name}.backward", f"expected {len(self.inputs)} gradients, got {len(results)}")
+        if create_graph:
+            return [None if g is None else as_variable(as_array(g)) for g in results]
+        # copies, since a backward may hand out what it keeps
+        return [None if g is None else namespace(raw(g)).asarray(raw(g), copy=True) for g in results]
+
+
+class Node:
+    """What is recorded of one call of an operation: the part of the graph between its inputs and its outputs."""
+
+    __slots__ = ("attributes", "inputs", "operation", "order", "outputs", "place", "released", "saved")
+
+    def __init__(
+        self,
+        operation: Operation,
+        inputs: tuple[Any, ...],
+        attributes: dict[str, Any],
+        outputs: Sequence[Variable],
+        saved: Any,
+    ) -> None:
+        self.operation, self.inputs, self.attributes = operation, inputs, attributes
+        self.outputs = [ref(y) for y in outputs]
+        self.order = next(_order)
+        self.released = False
+        self.place = ""
+        self.saved = saved
+
+    @property
+    def name(self) -> str:
+        """The operation's name."""
+        return self.operation.__name__
+
+    def pull(self, gradients: Sequence[Any], create_graph: bool) -> Sequence[Any]:
+        """The gradients by the inputs, None for those that are no Variables."""
+        operation, inputs = self.operation, self.inputs
+        if operation.fused is not None:
+            return operation.fused.pull(self, gradients, create_graph)
+        y: Any = self.outputs[0]()
+        g, attributes = gradients[0], self.attributes
+        values: Sequence[Any] = inputs
+        if not create_graph:
+            y, values = y._data, [x._data if isinstance(x, Variable) else x for x in inputs]
+        rules = operation.rules
+        if operation.rule_of is not None:
+            rules = tuple(operation.rule_of(number) for number in range(len(inputs)))
+        return [
+            rule(g, y, *values, **attributes) if rule is not None and isinstance(x, Variable) else None
+            for rule, x in zip(rules, inputs, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A whole gradient derived by hand, for an operation whose forward gives `(outputs, saved)`.
+
+    `gradient(gradients, outputs, saved, *arrays, **attributes)` gives the gradient by each input, from arrays to arrays
+    (None in `gradients` for an output that nothing was made of). `reference(*inputs, **attributes)` is the same
+    function as a composition of operations; gradients of gradients go through it.
+    """
+
+    gradient: Callable[..., Sequence[Any]]
+    reference: Callable[..., Any]
+
+    def pull(self, node: Node, gradients: Sequence[Any], create_graph: bool) -> Sequence[Any]:
+        """The gradients by a node's inputs."""
+        inputs = node.inputs
+        if create_graph:
+            from cartwheel.nn.backward import through
+
+            return through(self.reference, inputs, node.attributes, gradients)
+        outputs = [y if y is None else y._data for y in (weak() for weak in node.outputs)]
+        found = self.gradient(gradients, outputs, node.saved, *map(raw, inputs), **node.attributes)
+        return [g if isinstance(x, Variable) else None for g, x in zip(found, inputs, strict=True)]
+
+
+class Operation:
+    """A forward on arrays `forward(xp, *arrays, **attributes)` and the rules of its gradient.
+
+    `rules` has one rule for each input: `rule(g, y, *inputs, **attributes)` gives the gradient by it, from `g`, that by
+    the output y; None for an input that can't be differentiated (an index). For any number of inputs, `rule_of(number)`
+    gives the rule of one; for a gradient derived whole, `fused` stands in their place.
+    """
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self.forward = forward
+        self.rules: tuple[Callable[..., Any] | None, ...] = ()
+        self.rule_of: Callable[[int], Callable[..., Any]] | None = None
+        self.fused: Fused | None = None
+        self.__name__ = forward.__name__.strip("_")
+        self.__doc__ = forward.__doc__
+
+    def __call__(self, *inputs: Any, **attributes: Any) -> Any:
+        """The result: Variables if there is one among the inputs, else arrays."""
+        arrays = [x._data if isinstance(x, Variable) else x for x in inputs]
+        xp = np if type(arrays[0]) is _ndarray else namespace(*arrays)
+        try:
+            result = self.forward(xp, *arrays, **attributes)
+        except (ValueError, TypeError, IndexError, AttributeError) as problem:
+            if " (at " in str(problem):  # said already
+                raise
+            kind = TypeError if isinstance(problem, AttributeError) else type(problem)
+            raise mistake(self.__name__, problem, *inputs, kind=kind) from problem
+        if Config.debug:
+            check_finite(self.__name__, inputs, result)
+        for x in inputs:
+            if isinstance(x, Variable):
+                return self._recorded(inputs, attributes, result)
+        return result if self.fused is None else result[0]
+
+    def _recorded(self, inputs: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> Any:
+        saved = None
+        if self.fused is not None:
+            result, saved = result
+        outputs = [wrapped(y) for y in result] if type(result) is tuple else [wrapped(result)]
+        if Config.enable_backprop:
+            node = Node(self, inputs, attributes, outputs, saved)
+            if Config.debug:
+                node.place = place()
+            for y in outputs:
+                y.creator = node
+        return tuple(outputs) if type(result) is tuple else outputs[0]
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect  # for help alone: not worth its time at every import
+
+        signature = inspect.signature(self.forward)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])  # less the namespace
+
+    def __repr__(self) -> str:
+        return f"<operation {self.__name__}>"
+
+
+def operation(forward: Callable[..., Any]) -> Operation:
+    """Make an operation of its forward; its rules are set beside it."""
+    return Operation(forward)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where a function is smooth, so that its gradient can be checked: numbers in [low, high], not near `avoid`."""
+
+    low: float = -2.0
+    high: float = 2.0
+    avoid: tuple[float, ...] = field(default=())
+
+
+REAL = Domain()
+POSITIVE = Domain(0.1, 3.0)
+UNIT = Domain(0.05, 0.95)
+OPEN_INTERVAL = Domain(-0.95, 0.95)
+NOT_ZERO = Domain(avoid=(0.0,))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A function of the table: what it is called, what it does, and the domain of its array arguments."""
+
+    name: str
+    call: Callable[..., Any]
+    domain: Domain
+
+
+#: All functions by name: what `nn.functions` hands out, and what the gradient test goes through.
+FUNCTIONS: dict[str, Entry] = {}
+
+_Call = TypeVar("_Call", bound=Callable[..., Any])
+
+
+def function(domain: Domain) -> Callable[[_Call], _Call]:
+    """Enter a function in the table. ValueError if its name is there already."""
+
+    def enter(call: _Call) -> _Call:
+        name = call.__name__
+        if name in FUNCTIONS:
+            raise ValueError(f"there are two functions called {name}")
+        FUNCTIONS[name] = Entry(name, call, domain)
+        return call
+
+    return enter
+
+
+def public(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as users call it: what it gives are Variables, whatever it is given."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        result = call(*args, **kwargs)
+        return result if isinstance(result, Variable) else _as_variables(result)
+
+    function.__name__ = function.__qualname__ = call.__name__
+    function.__doc__ = call.__doc__
+    function.__module__ = "cartwheel.nn.functions"
+    function.__wrapped__ = call  # type: ignore[attr-defined]  # for help and signatures
+    return function
+
+
+def _as_variables(result: Any) -> Any:
+    if isinstance(result, tuple | list):
+        return type(result)(_as_variables(one) for one in result)
+    return result if isinstance(result, Variable) or result is None else wrapped(result)
+
+
+# --- debugging -------------------------------------------------------------------------------------------------------
+
+
+def check_finite(name: str, inputs: Sequence[Any], outputs: Any) -> None:
+    """FloatingPointError at a NaN or infinity in `outputs`, with the operation, the user's line and the inputs."""
+    for y in _arrays(outputs):
+        bad = _not_finite(y)
+        if bad:
+            parts = [f"input {number}: {described(x)}, {_state(x)}" for number, x in enumerate(inputs)]
+            raise FloatingPointError(f"{name} gave {bad} at {place()}; " + "; ".join(parts))
+
+
+def _arrays(outputs: Any) -> list[Any]:
+    if isinstance(outputs, tuple | list):
+        return [array for one in outputs for array in _arrays(one)]
+    return [raw(outputs)] if hasattr(raw(outputs), "dtype") else []
+
+
+def _not_finite(array: Any) -> str:
+    """What is wrong with an array, in a few words; nothing if all is finite."""
+    if getattr(array.dtype, "kind", "f") not in "fc":
+        return ""
+    xp = namespace(array)
+    nans, size = int(xp.sum(xp.isnan(array))), array.size
+    infinite = int(xp.sum(xp.isinf(array)))
+    told = [f"{number} of {size} {what}" for number, what in ((nans, "NaN"), (infinite, "infinite")) if number]
+    return " and ".join(told)
+
+
+def _state(x: Any) -> str:
+    array = raw(x)
+    if not hasattr(array, "dtype"):
+        return "a number"
+    bad = _not_finite(array)
+    if bad:
+        return bad
+    return f"from {float(array.min()):.4g} to {float(array.max()):.4g}" if array.size else "empty"
