@@ -252,7 +252,8 @@ def test_streams_go_on_from_window_to_window() -> None:
         np.testing.assert_array_equal(x[:jump, stream], text.data[stream * jump : (stream + 1) * jump])
 
 
-def test_the_past_is_cut_off() -> None:
+def test_the_past_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(characters, "milestones", lambda epochs: [])  # no sample, which would forget everything
     model, _ = characters.train(characters.open_text(None), 0, epochs=1)
     creators, seen = [model.lstm.h.creator], 0
     while creators:
@@ -311,6 +312,22 @@ def test_each_step_changes_its_own_network() -> None:
     assert np.any(pair.generator.theta != generator)
 
 
+def test_each_network_gets_its_own_way() -> None:
+    pair = gan.Pair(0, steps=40)
+
+    def opinions() -> tuple[float, float]:
+        real, false = pair.discriminator(gan.real_points(pair.rng, 2000)), pair.discriminator(pair.sample())
+        return real.data.mean(), false.data.mean()
+
+    for _ in range(40):
+        pair.step_discriminator()
+    real, false = opinions()
+    assert real > false + 1
+    for _ in range(40):
+        pair.step_generator()
+    assert opinions()[1] > false + 1
+
+
 def test_the_first_losses_are_those_of_guessing() -> None:
     _, losses = gan.train(0, steps=1)
     assert losses[0][0] == pytest.approx(2 * np.log(2), rel=0.3)
@@ -353,6 +370,8 @@ def test_a_sequence_begins_with_nothing_remembered() -> None:
     first = model(xs, 1).data.copy()
     np.testing.assert_array_equal(model(xs, 1).data, first)
     assert first.shape == (1, 3, 1)
+    xs[-1, 1] += 1.0  # what is read is the memory after the last step
+    assert (model(xs, 1).data != first).ravel().tolist() == [False, True, False]
 
 
 def test_learning_stops_when_the_aim_is_reached() -> None:

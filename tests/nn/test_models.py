@@ -99,10 +99,15 @@ def test_layers_never_used_do_not_stop_a_call() -> None:
     assert model.layout.names == ("l0/W", "l0/b", "spare/W", "spare/b")
 
 
-def test_types_that_differ_are_an_error_at_theta_only() -> None:
-    model = run(Sequential(L.Linear(3), L.Linear(2, dtype=np.float64)))
-    with pytest.raises(ValueError, match="one vector has one type of floats, and l0/b is float32, l1/b is float64"):
-        _ = model.theta
+def test_where_types_differ_all_become_the_widest() -> None:
+    model = Sequential(L.Linear(3), L.Linear(2, dtype=np.float64))
+    loss = (model(X) ** 2).sum()  # a graph from before the parameters were gathered
+    assert {p.dtype for p in model.params()} == {model.theta.dtype} == {np.dtype(np.float64)}
+    loss.backward()
+    assert {p.grad.dtype for p in model.params()} == {np.dtype(np.float64)}
+
+
+def test_whole_numbers_are_an_error_at_theta_only() -> None:
     model = Model()
     model.w = Parameter(np.ones(3, int))
     with pytest.raises(ValueError, match="w is int64"):

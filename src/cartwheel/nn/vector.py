@@ -112,7 +112,10 @@ class Selection:
 
 
 def gathered(named: Named) -> Selection:
-    """These parameters for good, in one vector: that of an outer model, if they fill a part of it, or a new one."""
+    """These parameters for good, in one vector: that of an outer model, if they fill a part of it, or a new one.
+
+    Where their types differ, the vector, and so all of them, is of the widest.
+    """
     params = tuple(p for _, p in named)
     found = Selection(params, Layout(tuple(name for name, _ in named), tuple(tuple(p._data.shape) for p in params)))
     if found.part() is None:
@@ -125,10 +128,9 @@ def obstacle(named: Named) -> str:
     waiting = [name for name, p in named if p._data is None]
     if waiting:
         return f"{', '.join(waiting)} has no data yet; run the model once, or give its input size"
-    types = {p._data.dtype: name for name, p in named}
-    if len(types) > 1 or any(getattr(dtype, "kind", "f") != "f" for dtype in types):
-        told = ", ".join(f"{name} is {dtype}" for dtype, name in types.items())
-        return f"one vector has one type of floats, and {told}; give the layers the same dtype"
+    whole = [f"{name} is {p._data.dtype}" for name, p in named if getattr(p._data.dtype, "kind", "f") != "f"]
+    if whole:
+        return f"what is learnt are floats, and {', '.join(whole)}"
     if any(home(p) and home(p).temporary for _, p in named):
         return "its parameters are bound to another vector by bound_to of a model around it, or of a part"
     return ""
