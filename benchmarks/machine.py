@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from cartwheel import __version__
@@ -13,7 +14,7 @@ from cartwheel import __version__
 
 def describe() -> dict[str, str]:
     """The processor, the system and the versions of what the figures rest on, as short texts."""
-    versions = {name: version(name) for name in ("numpy", "numba", "gymnasium")}
+    versions = {name: version(name) for name in ("numpy", "numba", "gymnasium", "torch", "dezero") if find_spec(name)}
     return {
         "processor": f"{processor()}, {processors()} processors",
         "load": f"{os.getloadavg()[0]:.1f} before the first turn",
