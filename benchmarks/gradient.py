@@ -1,260 +1,170 @@
-"""Training steps on small networks, eager: forward, loss, backward and Adam, beside PyTorch's and DeZero's."""
+"""Training steps on small networks, eager and recorded, beside PyTorch's, JAX's and DeZero's."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 import cartwheel.nn as nn
+from benchmarks import peers
+from benchmarks.peers import Array, Steps, repeated
 from benchmarks.records import Comparison, Contestant, Sample, Setting, benchmark, timed
-from cartwheel.errors import UsageError
+from cartwheel.errors import CartwheelError
 from cartwheel.nn import functions as F
 from cartwheel.nn import layers as L
 from cartwheel.nn import optimizers
+from cartwheel.nn.capture import capture
 
-Array: TypeAlias = NDArray[np.float32]
-Step: TypeAlias = Callable[[], float]
+_EAGER, _CALLS, _LOOP = "Cartwheel, eager", "Cartwheel, recorded, a call a step", "Cartwheel, recorded, all in one call"
+_TORCH, _DEZERO, _NUMPY = "PyTorch, eager, fused Adam", "DeZero", "NumPy by hand"
+_JIT, _SCAN = "JAX, a compiled call a step", "JAX, a compiled scan"
 
-_OURS, _TORCH, _DEZERO, _NUMPY = "Cartwheel, eager", "PyTorch, fused Adam", "DeZero", "NumPy by hand"
-_MLP, _LSTM = "MLP 4-64-64-2, batch 64", "LSTM 64, input 8, 32 steps, batch 32"
-
-
-def _named(job: str, who: str) -> str:
-    return f"{job}: {who}"
+_SMALL, _TINY, _LARGE = "MLP 4-64-64-2, batch 64", "MLP 4-16-2, batch 1", "MLP 8-256-256-4, batch 256"
+_LSTM, _GRU = "LSTM 64, input 8, 32 steps, batch 32", "GRU 64, input 8, 32 steps, batch 32"
 
 
-def _against(job: str, peer: str, at_most: float | None = None) -> Comparison:
-    """Our time over a peer's."""
-    ours, theirs = _named(job, _OURS), _named(job, peer)
-    return Comparison(f"{job}, over {peer}", "CPU seconds", "ratio", ours, theirs, at_most=at_most)
+def _against(job: str, who: str, other: str, at_most: float | None = None) -> Comparison:
+    """The time of one over that of another."""
+    first, second = f"{job}: {who}", f"{job}: {other}"
+    return Comparison(f"{first} / {other}", "CPU seconds", "ratio", first, second, at_most=at_most)
 
 
 _COMPARISONS = (
-    _against(_MLP, _TORCH, 0.8),
-    _against(_MLP, _DEZERO, 0.9),
-    _against(_MLP, _NUMPY),
-    _against(_LSTM, _DEZERO, 0.5),
-    _against(_LSTM, _TORCH),
+    _against(_SMALL, _EAGER, _TORCH, 0.8),
+    _against(_SMALL, _EAGER, _DEZERO, 0.9),
+    _against(_LSTM, _EAGER, _DEZERO, 0.5),
+    _against(_SMALL, _LOOP, _NUMPY, 0.6),
+    _against(_SMALL, _LOOP, _TORCH, 0.1),
+    _against(_SMALL, _LOOP, _SCAN, 1.0),
+    _against(_SMALL, _CALLS, _JIT, 0.4),
+    _against(_TINY, _LOOP, _NUMPY, 0.06),
+    _against(_TINY, _LOOP, _SCAN, 1.0),
+    _against(_LARGE, _LOOP, _NUMPY, 1.0),
+    _against(_LSTM, _LOOP, _TORCH, 1.0),
+    _against(_GRU, _LOOP, _TORCH, 1.0),
 )
 
 
 @benchmark(
     "gradient",
-    "A whole training step, float32, one thread: forward, mean squared error, backward, Adam. The recurrent network "
-    "reads 32 steps, and a dense layer on its last output is trained with it.",
+    "A whole training step, float32, one thread: forward, mean squared error (divided by the rows), backward, Adam. "
+    "The recurrent networks read 32 steps, and a dense layer with 4 outputs on their last one is trained with them.",
     _COMPARISONS,
     unit="steps",
     rate="per CPU second",
 )
 def gradient(setting: Setting) -> Iterator[Contestant]:
-    """The contestants of both jobs; UsageError where a peer is not installed."""
+    """The contestants of all jobs; UsageError where a peer is not installed."""
     rng = np.random.default_rng(0)
-    jobs: dict[str, tuple[tuple[Array, Array], dict[str, Callable[[Array, Array], Step]], int]] = {
-        _MLP: (_mlp_data(rng), {_OURS: _our_mlp, _TORCH: _torch_mlp, _DEZERO: _dezero_mlp, _NUMPY: _numpy_mlp}, 400),
-        _LSTM: (_lstm_data(rng), {_OURS: _our_lstm, _TORCH: _torch_lstm, _DEZERO: _dezero_lstm}, 20),
-    }
-    for job, (data, makers, steps) in jobs.items():
-        for who, make in makers.items():
-            step = make(*data)
-            yield Contestant(
-                _named(job, who), _turn(_named(job, who), step, max(1, steps // 20) if setting.quick else steps)
-            )
+    for job, inputs, sizes, batch, times in (
+        (_SMALL, 4, (64, 64, 2), 64, 300),
+        (_TINY, 4, (16, 2), 1, 1000),
+        (_LARGE, 8, (256, 256, 4), 256, 40),
+    ):
+        data = _regression(rng, inputs, sizes[-1], batch)
+        makers: dict[str, Callable[[], Steps]] = {
+            _EAGER: partial(_eager_mlp, *data, sizes),
+            _CALLS: partial(_recorded_mlp, *data, sizes, False),
+            _LOOP: partial(_recorded_mlp, *data, sizes, True),
+            _TORCH: partial(peers.torch_mlp, *data, sizes),
+            _JIT: partial(peers.jax_calls, *data, sizes),
+            _SCAN: partial(peers.jax_scan, *data, sizes),
+            _DEZERO: partial(peers.dezero_mlp, *data, sizes),
+            _NUMPY: partial(peers.numpy_mlp, *data, sizes),
+        }
+        yield from _contestants(job, makers, max(2, times // 20) if setting.quick else times)
+    for job, kind in ((_LSTM, "LSTM"), (_GRU, "GRU")):
+        data = _sequences(rng)
+        makers = {
+            _EAGER: partial(_recurrent, *data, kind, False),
+            _LOOP: partial(_recurrent, *data, kind, True),
+            _TORCH: partial(peers.torch_recurrent, *data, kind),
+        }
+        if kind == "LSTM":
+            makers[_DEZERO] = partial(peers.dezero_lstm, *data)
+        yield from _contestants(job, makers, 2 if setting.quick else 20)
 
 
-def _turn(name: str, step: Step, steps: int) -> Callable[[], Sample]:
-    """Some steps, whose loss must fall: a contestant that learns nothing skips work."""
-    first = step()
+def _contestants(job: str, makers: dict[str, Callable[[], Steps]], times: int) -> Iterator[Contestant]:
+    for who, make in makers.items():
+        yield Contestant(f"{job}: {who}", _turn(f"{job}: {who}", make(), times))
+
+
+def _turn(name: str, steps: Steps, times: int) -> Callable[[], Sample]:
+    """So many steps, whose loss must fall: a contestant that learns nothing skips work."""
+    first = steps(1)
+    steps(times)  # what compiles for this number compiles now
 
     def job() -> float:
-        for _ in range(steps):
-            loss = step()
+        loss = steps(times)
         if not loss < first:
-            raise UsageError(f"{name} does not learn: its loss went from {first:.4g} to {loss:.4g}")
-        return float(steps)
+            raise CartwheelError(f"{name} does not learn: its loss went from {first:.4g} to {loss:.4g}")
+        return float(times)
 
     return lambda: timed(job)
 
 
-def _mlp_data(rng: np.random.Generator) -> tuple[Array, Array]:
-    x = rng.standard_normal((64, 4), np.float32)
-    return x, np.stack([x[:, 0] * x[:, 1], np.sin(x[:, 2])], axis=1)
+def _regression(rng: np.random.Generator, inputs: int, outputs: int, batch: int) -> tuple[Array, Array]:
+    x = rng.standard_normal((batch, inputs), np.float32)
+    return x, np.stack([np.sin(x[:, k % inputs] + k) for k in range(outputs)], axis=1)
 
 
-def _lstm_data(rng: np.random.Generator) -> tuple[Array, Array]:
+def _sequences(rng: np.random.Generator) -> tuple[Array, Array]:
     x = rng.standard_normal((32, 32, 8), np.float32)  # (T, B, d)
-    return x, x[-8:, :, :1].mean(axis=0)
+    return x, x[-8:, :, :4].mean(axis=0)
 
 
-# --- Cartwheel -------------------------------------------------------------------------------------------------------
-
-
-def _our_mlp(x: Array, t: Array) -> Step:
-    model = nn.MLP((64, 64, 2), activation=F.relu)
+def _step(model: nn.Model) -> Callable[..., nn.Variable]:
     optimizer = optimizers.Adam().setup(model)
 
-    def step() -> float:
-        loss = F.mean_squared_error(model(x), t)
+    def step(x: Array, t: Array) -> nn.Variable:
+        loss: nn.Variable = F.mean_squared_error(model(x), t)
         model.cleargrads()
         loss.backward()
         optimizer.update()
-        return float(loss.data)
+        return loss
 
     return step
+
+
+def _eager(model: nn.Model, x: Array, t: Array) -> Steps:
+    step = _step(model)
+    return repeated(lambda: step(x, t).data)
+
+
+def _recorded(model: nn.Model, x: Array, t: Array, in_one_call: bool) -> Steps:
+    step = capture(_step(model))
+    slow = sorted({row.entry.name for row in step.program(x, t).rows if row.words is None})
+    if slow:
+        raise CartwheelError(f"there is no opcode for {', '.join(slow)}: that is no recorded step")
+    if in_one_call:
+        return lambda times: step.repeat(times, x, t).item()
+    return repeated(lambda: step(x, t).data)
+
+
+def _eager_mlp(x: Array, t: Array, sizes: Sequence[int]) -> Steps:
+    return _eager(nn.MLP(sizes, activation=F.relu), x, t)
+
+
+def _recorded_mlp(x: Array, t: Array, sizes: Sequence[int], in_one_call: bool) -> Steps:
+    return _recorded(nn.MLP(sizes, activation=F.relu), x, t, in_one_call)
 
 
 class _Recurrent(nn.Model):
-    """A dense layer on the last output of an LSTM."""
+    """A dense layer on the last output of a recurrent one."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm, self.out = L.LSTM(64), L.Linear(1)
+    def __init__(self, kind: str, outputs: int) -> None:
+        self.memory, self.out = getattr(L, kind)(64), L.Linear(outputs)
 
     def forward(self, xs: Array) -> nn.Variable:
-        """(T, B, d) to (B, 1)."""
-        self.lstm.reset_state()
-        y: nn.Variable = self.out(self.lstm(xs)[-1])
+        """(T, B, d) to (B, o)."""
+        self.memory.reset_state()
+        y: nn.Variable = self.out(self.memory(xs)[-1])
         return y
 
 
-def _our_lstm(xs: Array, t: Array) -> Step:
-    model = _Recurrent()
-    optimizer = optimizers.Adam().setup(model)
-
-    def step() -> float:
-        loss = F.mean_squared_error(model(xs), t)
-        model.cleargrads()
-        loss.backward()
-        optimizer.update()
-        return float(loss.data)
-
-    return step
-
-
-# --- PyTorch ---------------------------------------------------------------------------------------------------------
-
-
-def _peer(name: str) -> Any:
-    if importlib.util.find_spec(name) is None:
-        raise UsageError(f"{name} is not installed; make bench installs it")
-    if name == "dezero" and not hasattr(np, "int"):
-        setattr(np, "int", int)  # noqa: B010  # it was written for an older NumPy
-    return importlib.import_module(name)
-
-
-def _torch_step(torch: Any, forward: Callable[[Any], Any], parameters: Any, x: Array, t: Array) -> Step:
-    torch.set_num_threads(1)
-    inputs, wanted = torch.from_numpy(x), torch.from_numpy(t)
-    optimizer = torch.optim.Adam(parameters, fused=True)
-
-    def step() -> float:
-        loss = torch.nn.functional.mse_loss(forward(inputs), wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return float(loss.detach())
-
-    return step
-
-
-def _torch_mlp(x: Array, t: Array) -> Step:
-    torch = _peer("torch")
-    made = torch.nn
-    model = made.Sequential(made.Linear(4, 64), made.ReLU(), made.Linear(64, 64), made.ReLU(), made.Linear(64, 2))
-    return _torch_step(torch, model, model.parameters(), x, t)
-
-
-def _torch_lstm(xs: Array, t: Array) -> Step:
-    torch = _peer("torch")
-    lstm, out = torch.nn.LSTM(8, 64), torch.nn.Linear(64, 1)
-    return _torch_step(torch, lambda x: out(lstm(x)[0][-1]), [*lstm.parameters(), *out.parameters()], xs, t)
-
-
-# --- DeZero ----------------------------------------------------------------------------------------------------------
-
-
-def _dezero_mlp(x: Array, t: Array) -> Step:
-    _peer("dezero")
-    functions, models, peers = (
-        importlib.import_module(f"dezero.{name}") for name in ("functions", "models", "optimizers")
-    )
-    model = models.MLP((64, 64, 2), activation=functions.relu)
-    optimizer = peers.Adam().setup(model)
-
-    def step() -> float:
-        loss = functions.mean_squared_error(model(x), t)
-        model.cleargrads()
-        loss.backward()
-        optimizer.update()
-        return float(loss.data)
-
-    return step
-
-
-def _dezero_lstm(xs: Array, t: Array) -> Step:
-    _peer("dezero")
-    functions, layers, models, peers = (
-        importlib.import_module(f"dezero.{name}") for name in ("functions", "layers", "models", "optimizers")
-    )
-    model = models.Model()
-    model.lstm, model.out = layers.LSTM(64), layers.Linear(1)
-    optimizer = peers.Adam().setup(model)
-
-    def step() -> float:
-        model.lstm.reset_state()
-        for x in xs:
-            h = model.lstm(x)
-        loss = functions.mean_squared_error(model.out(h), t)
-        model.cleargrads()
-        loss.backward()
-        optimizer.update()
-        return float(loss.data)
-
-    return step
-
-
-# --- NumPy by hand ---------------------------------------------------------------------------------------------------
-
-
-def _numpy_mlp(x: Array, t: Array) -> Step:
-    """What no framework costs: the same step with its gradients written out."""
-    rng = np.random.default_rng(1)
-    shapes = [(4, 64), (64,), (64, 64), (64,), (64, 2), (2,)]
-    sizes = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-    theta = np.zeros(sizes[-1], np.float32)
-    parts = [theta[a:b].reshape(shape) for a, b, shape in zip(sizes, sizes[1:], shapes, strict=False)]
-    W1, b1, W2, b2, W3, b3 = parts
-    for weight in (W1, W2, W3):
-        weight[...] = rng.standard_normal(weight.shape, np.float32) / np.sqrt(np.float32(len(weight)))
-    m, v, g = np.zeros_like(theta), np.zeros_like(theta), np.zeros_like(theta)
-    gW1, gb1, gW2, gb2, gW3, gb3 = [
-        g[a:b].reshape(shape) for a, b, shape in zip(sizes, sizes[1:], shapes, strict=False)
-    ]
-    count = 0
-
-    def step() -> float:
-        nonlocal count
-        count += 1
-        h1 = np.maximum(x @ W1 + b1, 0)
-        h2 = np.maximum(h1 @ W2 + b2, 0)
-        difference = h2 @ W3 + b3 - t
-        d3 = difference * np.float32(2 / len(x))
-        np.matmul(h2.T, d3, out=gW3)
-        d3.sum(axis=0, out=gb3)
-        d2 = (d3 @ W3.T) * (h2 > 0)
-        np.matmul(h1.T, d2, out=gW2)
-        d2.sum(axis=0, out=gb2)
-        d1 = (d2 @ W2.T) * (h1 > 0)
-        np.matmul(x.T, d1, out=gW1)
-        d1.sum(axis=0, out=gb1)
-        m[...] = 0.9 * m + 0.1 * g
-        v[...] = 0.999 * v + 0.001 * g * g
-        rate = 0.001 * float(np.sqrt(1 - 0.999**count)) / (1 - 0.9**count)
-        theta[...] -= rate * m / (np.sqrt(v) + 1e-8)
-        return float((difference * difference).sum() / len(x))
-
-    return step
+def _recurrent(xs: Array, t: Array, kind: str, recorded: bool) -> Steps:
+    model = _Recurrent(kind, t.shape[1])
+    return _recorded(model, xs, t, in_one_call=True) if recorded else _eager(model, xs, t)

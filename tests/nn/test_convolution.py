@@ -188,7 +188,7 @@ BACK = KERNEL.swapaxes(0, 1)
         (lambda: F.conv2d(IMAGE, KERNEL, pad=-1), ValueError, "conv2d: expected kernel and stride of at least 1 and"),
         (lambda: F.conv2d(IMAGE, KERNEL, pad=0.5), ValueError, "conv2d: expected a whole number or a pair of them"),
         (lambda: F.conv2d(IMAGE[..., :2], KERNEL), ValueError, r"conv2d: a kernel \(3, 3\) doesn't fit an image \(3"),
-        (lambda: F.conv2d([1.0], KERNEL), TypeError, "conv2d: expected an array or a Variable"),
+        (lambda: F.conv2d({1.0}, KERNEL), TypeError, "conv2d: expected an array or a Variable"),
         (lambda: F.deconv2d(IMAGE, KERNEL), ValueError, "deconv2d: expected images of 4 channels, as axis 0 of W says"),
         (lambda: F.deconv2d(IMAGE, BACK[0]), ValueError, r"deconv2d: expected kernels \(C, OC, KH, KW\)"),
         (lambda: F.deconv2d(IMAGE, BACK, np.ones(2)), ValueError, r"deconv2d: expected a bias of shape \(4,\)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -539,3 +540,211 @@ def test_a_function_without_forward_or_backward_says_so() -> None:
         Half()(variable(1.0)).backward()
     with pytest.raises(NotImplementedError, match="Function has no forward"):
         Function()(variable(1.0))
+
+
+# --- one instance called twice, aliases, wrong shapes ----------------------------------------------------------------
+
+
+class Remembered(Function):
+    """Keeps an array of its forward for its backward, as many do."""
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x**2
+
+    def backward(self, g: Any) -> Any:
+        return 2.0 * self.x * g
+
+
+def test_an_instance_called_twice_keeps_both_calls() -> None:
+    f = Remembered()
+    a, b, c = variable(2.0), variable(3.0), variable(5.0)
+    first = f(a)
+    with nn.no_grad():
+        f(c)
+    last = f(b)
+    assert last.creator is f
+    (first + last).backward()
+    assert [float(x.grad) for x in (a, b)] == [4.0, 6.0]
+    a.cleargrad()
+    f(f(a)).backward()
+    assert float(a.grad) == 4 * 2.0**3
+
+
+def test_a_backward_that_hands_out_one_gradient_twice_shares_no_memory_when_recorded() -> None:
+    class Both(Function):
+        def forward(self, x0: Any, x1: Any) -> Any:
+            return x0 * 2.0 + x1 * 2.0
+
+        def backward(self, g: Any) -> Any:
+            h = g * 2.0
+            return h, h
+
+    x0, x1 = variable(1.0, 2.0), variable(3.0, 4.0)
+    F.sum(Both()(x0, x1) ** 2).backward(create_graph=True)
+    assert x0.grad is not x1.grad
+    assert not np.shares_memory(x0.grad.data, x1.grad.data)
+    (second,) = nn.grad(x0.grad, [x1])
+    np.testing.assert_array_equal(second.data, [8.0, 8.0])
+
+
+def custom(forward: Any, backward: Any = None) -> Function:
+    """A function of one's own from two callables."""
+
+    class Custom(Function):
+        def forward(self, x: Any) -> Any:
+            return forward(x)
+
+        def backward(self, g: Any) -> Any:
+            return backward(g)
+
+    return Custom()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("given", [F.sum, lambda g: 2.0, lambda g: g.data[:2], lambda g: F.reshape(g, (3, 1))])
+def test_a_gradient_of_another_shape_than_its_input_is_a_mistake(given: Any, create_graph: bool) -> None:
+    x = variable(1.0, 2.0, 3.0)
+    y = F.sum(custom(lambda x: x * 2.0, given)(x))
+    with pytest.raises(ValueError, match=r"Custom\.backward: expected the gradient by input 0 in its shape \(3,\)"):
+        y.backward(create_graph=create_graph)
+
+
+@pytest.mark.parametrize("given", ["text", [1.0, None]])
+def test_a_gradient_that_is_no_number_is_a_mistake(given: Any) -> None:
+    y = custom(lambda x: x * 2.0, lambda g: (given,))(variable(1.0))
+    with pytest.raises(TypeError, match=r"Custom\.backward: expected arrays or Variables as gradients"):
+        y.backward()
+
+
+@pytest.mark.parametrize("given", [None, "text", [np.ones(2)], Variable(1.0), (np.ones(2), None)])
+def test_a_forward_that_gives_no_array_is_a_mistake(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"Custom\.forward: expected an array, or a tuple of arrays for several"):
+        custom(lambda x: given)(variable(1.0))
+
+
+def test_a_forward_may_give_a_number_and_a_backward_an_array() -> None:
+    x = variable(1.0, 2.0)
+    y = custom(lambda x: float(x.sum()), lambda g: g.data * np.ones(2))(x)
+    y.backward()
+    assert float(y) == 3.0
+    np.testing.assert_array_equal(x.grad.data, [1.0, 1.0])
+
+
+# --- gradients set by hand -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_set_as_an_array_will_do(create_graph: bool) -> None:
+    x = variable(1.0, 2.0)
+    y = x * 3.0
+    y.grad = np.array([1.0, 2.0])  # type: ignore[assignment]
+    x.grad = np.array([10.0, 20.0])  # type: ignore[assignment]
+    y.backward(create_graph=create_graph)
+    assert isinstance(x.grad, Variable)
+    np.testing.assert_array_equal(x.grad.data, [13.0, 26.0])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_set_in_another_shape_is_not_added_to(create_graph: bool) -> None:
+    x = Variable(np.ones((2, 2)), name="x")
+    y = x * 3.0
+    x.grad = variable(1.0, 2.0)
+    with pytest.raises(ValueError, match=r"x of shape \(2, 2\) has a gradient of shape \(2,\)"):
+        y.backward(create_graph=create_graph)
+
+
+# --- what nn.grad takes ----------------------------------------------------------------------------------------------
+
+
+def test_grad_takes_any_iterable_of_variables() -> None:
+    x, z = variable(2.0), variable(3.0)
+    assert [float(g) for g in nn.grad(x * z, (one for one in (x, z)))] == [3.0, 2.0]
+    assert [float(g) for g in nn.grad(x * z, {"x": x, "z": z}.values())] == [3.0, 2.0]
+
+
+def test_grad_says_what_it_takes() -> None:
+    x = variable(1.0, 2.0)
+    y = x**3
+    for call, told in (
+        (lambda: nn.grad(y, x), r"a list of Variables.*nn\.grad\(y, \[x\]\)"),
+        (lambda: nn.grad(y, x.data), r"a list of Variables"),
+        (lambda: nn.grad(y, [x.data]), r"a list of Variables.*ndarray among them"),
+        (lambda: nn.grad(y, 3), r"a list of Variables.*int"),
+        (lambda: nn.grad([y, y], [x]), r"one Variable to differentiate.*list.*add several up"),
+        (lambda: nn.grad(3.0, [x]), r"one Variable to differentiate.*float"),
+    ):
+        with pytest.raises(TypeError, match=told):
+            call()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_grad_checks_the_shape_of_its_seed(create_graph: bool) -> None:
+    x = variable(1.0, 2.0)
+    y = x**3
+    with pytest.raises(ValueError, match=r"gradient of shape \(2,\) to begin with, got \(2, 2\)"):
+        nn.grad(y, [x], create_graph=create_graph, seed=np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"gradient of shape \(2,\) to begin with, got \(\)"):
+        nn.grad(y, [x], create_graph=create_graph, seed=2.0)
+    (g,) = nn.grad(F.sum(y), [x], create_graph=create_graph, seed=2)
+    np.testing.assert_array_equal(g.data, [6.0, 24.0])
+    (g,) = nn.grad(y, [x], create_graph=create_graph, seed=[1.0, 2.0])
+    np.testing.assert_array_equal(g.data, [3.0, 24.0])
+
+
+# --- what another loss has released ----------------------------------------------------------------------------------
+
+
+def test_a_loss_whose_whole_past_another_one_released_says_so() -> None:
+    w = Parameter(np.ones(3))
+    h = w * 2.0
+    first, second = F.sum(h), F.sum(h**2)
+    first.unchain_backward()
+    with pytest.raises(RuntimeError, match=r"released by unchain_backward.*of another"):
+        second.backward()
+    assert (w.grad, h.grad) == (None, None)
+    F.sum(h * 3.0).backward()  # made of h after it was cut: h is where gradients end
+    np.testing.assert_array_equal(h.grad.data, [3.0] * 3)
+
+
+def test_a_loss_with_a_past_of_its_own_ends_at_the_cut() -> None:
+    """As a memory of which a step was made before the cut: truncated back-propagation."""
+    w, v = Parameter(np.array(2.0)), Parameter(np.array(5.0))
+    h = w * 3.0
+    step = h * v
+    (h * 1.0).unchain_backward()
+    step.backward()
+    assert (float(v.grad), w.grad) == (6.0, None)
+
+
+def test_a_sum_of_losses_that_goes_on_after_the_cut() -> None:
+    """As in DeZero's programs, which never begin their loss anew."""
+    w = Parameter(np.array(2.0))
+    loss: Any = 0.0
+    for _ in range(3):
+        loss = loss + w * w
+        w.cleargrad()
+        loss.backward()
+        loss.unchain_backward()
+        assert float(w.grad) == 4.0
+
+
+# --- joining many ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("join", [F.concat, F.stack])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_the_gradient_by_many_parts_takes_time_that_grows_with_their_number(join: Any, create_graph: bool) -> None:
+    def seconds(count: int) -> float:
+        xs = [variable([1.0]) for _ in range(count)]
+        y = F.sum(join(xs) ** 2)
+        best = np.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            found = nn.grad(y, xs, create_graph=create_graph)
+            best = min(best, time.perf_counter() - start)
+        assert all(float(g) == 2.0 for g in found)
+        return best
+
+    assert seconds(16_000) < 30 * seconds(2000)  # 8 times if it grows so, 64 if with their square

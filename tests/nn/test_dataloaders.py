@@ -126,6 +126,11 @@ def test_what_is_no_state(state: Any) -> None:
         DataLoader(Numbers(), 4).restore(state)
 
 
+def test_what_is_no_dict() -> None:
+    with pytest.raises(TypeError, match=r"expected a loader's state .* got NoneType"):
+        DataLoader(Numbers(), 4).restore(None)  # type: ignore[arg-type]
+
+
 def test_the_state_of_another_loader() -> None:
     with pytest.raises(ValueError, match="from 0 to 3, got iteration 7"):
         DataLoader(Numbers(), 4).restore({"seed": 1, "epoch": 0, "iteration": 7})
@@ -140,3 +145,93 @@ def test_without_cupy() -> None:
         next(loader)
     loader.to_cpu()
     assert len(next(loader)[0]) == 4
+
+
+# --- several loops over one loader -----------------------------------------------------------------------------------
+
+
+def test_after_a_break_the_next_loop_begins_anew() -> None:
+    loader = DataLoader(Numbers(), 4, shuffle=False)
+    for _ in loader:
+        break
+    assert epoch(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    pairs = [t.tolist() for (_, t), _ in zip(loader, range(2), strict=False)]
+    assert pairs == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert epoch(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_after_a_break_comes_the_next_order() -> None:
+    broken, whole = (DataLoader(Numbers(50), 50, rng=rng()) for _ in range(2))
+    for _ in broken:
+        break
+    first, second = epoch(whole), epoch(whole)
+    assert first != second == epoch(broken)
+
+
+def test_loops_within_loops_end() -> None:
+    loader = DataLoader(Numbers(4), 2, rng=rng())
+    outer, inner = [], []
+    for _, t in loader:
+        outer += t.tolist()
+        for _, u in loader:
+            inner += u.tolist()
+    assert sorted(outer) == [0, 1, 2, 3]
+    assert sorted(inner) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert sorted(t for batch in epoch(loader) for t in batch) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("taken", [1, 2, 3])
+def test_a_state_taken_within_a_loop(taken: int) -> None:
+    """The loop that is resumed goes on with the batch after, and the epochs that follow are the same."""
+    loader, other = DataLoader(Numbers(), 4, rng=rng(1)), DataLoader(Numbers(), 4, rng=rng(2))
+    epoch(loader)
+    rest = []
+    for number, (_, t) in enumerate(loader, 1):
+        if number > taken:
+            rest.append(t.tolist())
+        elif number == taken:
+            state = loader.state()
+    assert state["epoch"] == 1
+    assert state["iteration"] == taken
+    other.restore(state)
+    assert epoch(other) == rest
+    assert [epoch(other) for _ in range(2)] == [epoch(loader) for _ in range(2)]
+
+
+def test_a_restored_loader_that_is_in_a_loop() -> None:
+    loader = DataLoader(Numbers(), 4, rng=rng(1))
+    state = loader.state()
+    expected = epoch(loader)
+    for _ in loader:
+        break
+    loader.restore(state)
+    assert epoch(loader) == expected
+
+
+def test_single_batches_and_loops() -> None:
+    loader = DataLoader(Numbers(), 4, shuffle=False)
+    next(loader)
+    assert epoch(loader) == [[4, 5, 6, 7], [8, 9]]
+    assert next(loader)[1].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "got"),
+    [
+        (np.ones((5, 3)), r"ndarray of shape \(3,\)"),
+        (np.ones((5, 2)), r"ndarray of shape \(2,\)"),
+        ((np.ones((5, 2)), np.ones(5)), r"ndarray of shape \(5, 2\)"),
+        ([(1, 2, 3)], "tuple of 3"),
+        ([1.0], "float"),
+    ],
+)
+def test_examples_that_are_no_pairs(dataset: Any, got: str) -> None:
+    with pytest.raises(TypeError, match=rf"expected dataset\[i\] to be a pair \(x, t\).*got .*{got}"):
+        next(DataLoader(dataset, 2, shuffle=False))
+
+
+def test_examples_of_several_shapes() -> None:
+    with pytest.raises(ValueError, match="expected the x of all examples in a batch to have one shape"):
+        next(DataLoader([(np.ones(2), 0), (np.ones(3), 1)], 2))
+    with pytest.raises(ValueError, match="expected the t of all examples"):
+        next(DataLoader([(0, np.ones(2)), (1, np.ones(3))], 2))

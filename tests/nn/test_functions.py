@@ -16,6 +16,7 @@ from harness import (
     first_by_differences,
     plain,
     second_by_differences,
+    total,
     weights,
 )
 
@@ -134,16 +135,20 @@ def test_a_variable_given_twice_gets_both_gradients(one: Case) -> None:
     for number in same:
         xs[number] = xs[same[0]]
     backward_of_all(one, one.with_arrays(inputs, xs))
-    near([xs[same[0]].grad.data], [np.sum([apart.first[number] for number in same], axis=0)], 1e-12)
+    both = [np.sum([apart.first[number] for number in same], axis=0)]
+    near([xs[same[0]].grad.data], both, 1e-12)
+    xs[same[0]].cleargrad()
+    backward_of_all(one, one.with_arrays(inputs, xs), create_graph=True)
+    near([x.data for x in total([[xs[same[0]].grad]], [xs[same[0]]])], both, 1e-11)
 
 
-def backward_of_all(one: Case, inputs: Sequence[Any]) -> None:
+def backward_of_all(one: Case, inputs: Sequence[Any], create_graph: bool = False) -> None:
     """Backward from all outputs of a case at once, with the weights of `differentiate`."""
     ys = evaluate(one, inputs, getattr(F, one.name))
-    total: Any = Variable(np.array(0.0))
+    loss: Any = Variable(np.array(0.0))
     for y, w in zip(ys, weights(one, [y.data for y in ys]), strict=True):
-        total = total + F.sum(y * w)
-    total.backward()
+        loss = loss + F.sum(y * w)
+    loss.backward(create_graph=create_graph)
 
 
 @pytest.mark.parametrize("one", [one for one in chosen() if one.name in ("split", "lstm")], ids=str)
@@ -327,3 +332,66 @@ def test_binary_cross_entropy_of_certainty_is_finite() -> None:
     assert np.isfinite(y.data)
     assert y.data > 10  # two are as wrong as can be
     assert np.isfinite(p.grad.data).all()
+
+
+# --- integers --------------------------------------------------------------------------------------------------------
+
+#: What no type of integers of 8 bits holds twice, or squared.
+SMALL = [[120, 3, 2], [1, 7, 119]]
+OF_ONE_ARRAY = (
+    "abs arcsinh arctan exp expm1 log log1p sqrt cos cosh sin sinh tanh relu leaky_relu elu gelu silu softplus sigmoid "
+    "softmax log_softmax sum mean var std max min prod logsumexp norm cumsum"
+).split()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+@pytest.mark.parametrize("name", OF_ONE_ARRAY)
+def test_the_gradient_by_integers_is_that_by_the_same_floats(name: str, dtype: Any) -> None:
+    """To the digits of float16, in which NumPy computes exponentials of 8 bits."""
+    found = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for x in (Variable(np.array(SMALL, dtype)), Variable(np.array(SMALL, float))):
+            y = getattr(F, name)(x)
+            y.grad = Variable(np.ones(y.shape))
+            y.backward()
+            found.append(x.grad)
+    assert found[0].dtype.kind == "f"
+    finite = np.isfinite(found[0].data) & (np.abs(found[1].data) < 6e4)
+    assert finite.any() or name in ("exp", "expm1", "sinh", "cosh")
+    np.testing.assert_allclose(found[0].data[finite], found[1].data[finite], rtol=4e-3, atol=4e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16])
+def test_powers_of_small_integers_have_gradients_of_floats(dtype: Any) -> None:
+    of_2 = {7: 448.0, 2: 4.0, 1: 1.0, 0: 0.0}
+    for c, slope in [*of_2.items(), *((np.array([c], dtype), slope) for c, slope in of_2.items())]:
+        x = Variable(np.array([2], dtype))
+        F.sum(x**c).backward()
+        np.testing.assert_array_equal(x.grad.data, [slope])
+    x = Variable(np.array([100], dtype))
+    F.sum(x**2).backward()
+    np.testing.assert_array_equal(x.grad.data, [200.0])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_losses_of_small_integers_are_floats(dtype: Any) -> None:
+    x, t = Variable(np.array([1, 100], dtype)), np.array([101, 99], dtype)
+    for loss, value, slope in (
+        (F.mean_squared_error, (100.0**2 + 1) / 2, [-100.0, 1.0]),
+        (F.huber, (99.5 + 0.5) / 2, [-0.5, 0.5]),
+    ):
+        x.cleargrad()
+        y = loss(x, t)
+        y.backward()
+        assert float(y) == value
+        np.testing.assert_array_equal(x.grad.data, slope)
+        assert float(loss(x.data, t)) == value
+    x = Variable(np.array([-100, 100]).astype(np.int8))
+    np.testing.assert_array_equal(F.mean_squared_error(x, x.data[::-1].copy()).data, 200.0**2)
+
+
+# --- the module itself -----------------------------------------------------------------------------------------------
+
+
+def test_the_module_names_its_functions_and_no_helpers() -> None:
+    assert dir(F) == F.__all__ == sorted(FUNCTIONS)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cartwheel import nn
 from cartwheel.nn import Parameter, Variable
 from cartwheel.nn import layers as L
 from cartwheel.nn.layers.layer import Contents
@@ -75,17 +76,124 @@ def test_a_cycle_of_layers_ends() -> None:
     assert names(second) == ["w", "next/w"]
 
 
-def test_lists_of_numbers_are_not_looked_through() -> None:
+def test_a_list_may_begin_with_what_is_no_layer() -> None:
+    layer = L.Layer()
+    layer.blocks = [("first", L.Linear(1, in_size=1)), (2, numbers(2))]
+    layer.mixed = [0.5, Variable(np.ones(2)), "name", L.Linear(1, in_size=1, nobias=True)]
+    layer.functions = [len, numbers(1)]
+    assert names(layer) == ["blocks/0/1/W", "blocks/0/1/b", "blocks/1/1", "mixed/3/W", "functions/1"]
+
+
+def test_a_long_list_of_numbers_is_looked_through_once() -> None:
     class Long(list[Any]):
+        looks = 0
+
         def __iter__(self) -> Any:
-            raise AssertionError("looked through")
+            self.looks += 1
+            return super().__iter__()
 
     layer = L.Layer()
-    layer.losses = Long([1.0] * 5)
-    layer.history = Long([np.float64(1.0)])
-    layer.functions = [len, L.Linear(1, in_size=1)]
-    layer.empty = []
-    assert names(layer) == ["functions/1/W", "functions/1/b"]
+    layer.losses, layer.w = Long([1.0] * 5), numbers(1)
+    assert names(layer) == ["w"]
+    looks, inside = layer.losses.looks, layer._inside
+    for loss in (2.0, np.float64(3.0), "four"):
+        layer.losses.append(loss)
+        assert layer._inside is inside
+    assert layer.losses.looks == looks
+    layer.losses.append(numbers(2))
+    assert names(layer) == ["losses/8", "w"]
+
+
+def test_a_key_of_another_name_is_another_name() -> None:
+    layer = L.Layer()
+    layer.heads = {"a": numbers(1), "b": numbers(2)}
+    assert names(layer) == ["heads/a", "heads/b"]
+    layer.heads["c"] = layer.heads.pop("b")
+    assert names(layer) == ["heads/a", "heads/c"]
+
+
+def scale_in_place(layer: L.Linear) -> None:
+    layer.W *= 0.1
+
+
+def an_array(layer: L.Linear) -> None:
+    layer.W = np.ones((2, 1))
+
+
+def a_list(layer: L.Linear) -> None:
+    layer.W = [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize("change", [scale_in_place, an_array, a_list])
+def test_what_is_no_parameter_does_not_take_the_place_of_one(change: Any) -> None:
+    layer = L.Linear(1, in_size=2)
+    W = layer.W
+    with pytest.raises(TypeError, match=r"W of this Linear is a Parameter.* assign to \.W\.data; got"):
+        change(layer)
+    assert layer.W is W
+    layer.W.data *= 0.1
+    layer.W, layer.b = numbers(2, 1), None
+    assert names(layer) == ["W"]
+
+
+class Own(nn.Model):
+    def __init__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("theta", numbers(2)),
+        ("theta", L.Linear(1)),
+        ("grad", 3),
+        ("layout", L.Linear(1)),
+        ("params", [L.Linear(1)]),
+        ("forward", L.Linear(1)),
+        ("summary", numbers(1)),
+    ],
+)
+def test_names_that_are_taken(name: str, value: Any) -> None:
+    with pytest.raises(AttributeError, match=f"{name} is a name that .*Own.* has a meaning for.*another name"):
+        Own(name, value)
+
+
+def test_a_forward_of_ones_own_and_a_property_of_ones_own() -> None:
+    class Net(nn.Model):
+        def __init__(self) -> None:
+            self.kept: Any = None
+            self.core = L.Linear(1, in_size=1)
+
+        @property
+        def core(self) -> Any:
+            return self.kept
+
+        @core.setter
+        def core(self, layer: Any) -> None:
+            self.kept = layer
+
+    net = Net()
+    net.forward = lambda x: net.core(x)
+    assert net(np.ones((1, 1))).shape == (1, 1)
+    assert names(net) == ["kept/W", "kept/b"]
+
+
+def test_repr() -> None:
+    assert repr(L.Linear(3)) == "Linear(out_size=3, W ?, b (3,))"
+    assert repr(L.Linear(3, True, in_size=2)) == "Linear(in_size=2, out_size=3, W (2, 3))"
+    assert repr(L.Dropout(0.25)) == "Dropout(dropout_ratio=0.25)"
+    assert repr(L.Conv2d(4, (3, 2), in_channels=1, nobias=True)) == (
+        "Conv2d(in_channels=1, out_channels=4, kernel_size=(3, 2), stride=1, pad=0, W (4, 1, 3, 2))"
+    )
+    assert repr(L.BatchNorm(2)) == "BatchNorm(decay=0.9, eps=2e-05, avg_mean (2,), avg_var (2,), gamma (2,), beta (2,))"
+    model = nn.Sequential(L.Linear(3, in_size=2), nn.MLP((2,), in_size=3))
+    model.scale = numbers(1)
+    assert repr(model).splitlines() == [
+        "Sequential(scale (1,)",
+        "  l0: Linear(in_size=2, out_size=3, W (2, 3), b (3,))",
+        "  l1: MLP(",
+        "    l0: Linear(in_size=3, out_size=2, W (3, 2), b (2,))))",
+    ]
 
 
 def test_averages_are_no_parameters() -> None:

@@ -312,3 +312,130 @@ def test_mistakes(kind: Any) -> None:
     for size, layers in ((0, 1), (3, 0)):
         with pytest.raises(ValueError, match="sizes of at least 1"):
             kind(size, layers=layers)
+
+
+# --- what layers refuse ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: L.Linear(784, 10), TypeError, r"nobias to be True or False, got 10.*Linear\(784, in_size=...\)"),
+        (lambda: L.Linear(3, np.True_, in_size=0), ValueError, "sizes of at least 1, got in_size 0"),
+        (lambda: L.Linear(0), ValueError, "Linear: expected sizes of at least 1, got out_size 0"),
+        (lambda: L.Linear(-1), ValueError, "sizes of at least 1, got out_size -1"),
+        (lambda: L.Linear(3.0), TypeError, "Linear: expected out_size to be a whole number, got 3.0"),
+        (lambda: L.Linear("3"), TypeError, "out_size to be a whole number, got '3'"),
+        (lambda: L.Linear(True), TypeError, "out_size to be a whole number, got True"),
+        (lambda: L.Linear(3, dtype=int), TypeError, "Linear: expected a type of floats as dtype, got int64"),
+        (lambda: L.EmbedID(3, 0), ValueError, "sizes of at least 1, got out_size 0"),
+        (lambda: L.EmbedID(3, 2, int), TypeError, "EmbedID: expected a type of floats"),
+        (lambda: L.Dropout(50), ValueError, "Dropout: expected a ratio of 0 or more and below 1, got 50"),
+        (lambda: L.Dropout("0.5"), TypeError, "Dropout: expected a ratio"),
+        (lambda: L.BatchNorm(2.5), TypeError, "BatchNorm: expected in_size to be a whole number, got 2.5"),
+        (lambda: L.BatchNorm(dtype=int), TypeError, "BatchNorm: expected a type of floats"),
+        (lambda: L.LayerNorm(0), ValueError, "sizes of at least 1, got in_size 0"),
+        (lambda: L.LayerNorm(dtype=bool), TypeError, "LayerNorm: expected a type of floats"),
+        (lambda: L.LSTM(3.0), TypeError, "LSTM: expected hidden_size to be a whole number, got 3.0"),
+        (lambda: L.GRU(3, layers=1.0), TypeError, "GRU: expected layers to be a whole number"),
+        (lambda: L.RNN(3, dtype=int), TypeError, "RNN: expected a type of floats"),
+        (lambda: L.Conv2d(3, "3"), TypeError, "Conv2d: expected kernel_size to be a whole number or a pair, got '3'"),
+        (lambda: L.Conv2d(3, (3, 3, 3)), TypeError, "kernel_size to be a whole number or a pair"),
+        (lambda: L.Conv2d(3, 0), ValueError, "Conv2d: expected kernel_size to be at least 1, got 0"),
+        (lambda: L.Conv2d(3, 3, stride=0), ValueError, "stride to be at least 1"),
+        (lambda: L.Deconv2d(3, 3, pad=-1), ValueError, "Deconv2d: expected pad to be at least 0, got -1"),
+        (lambda: L.Conv2d(3, 3, 1, 0, 3), TypeError, "nobias to be True or False, got 3.*in_channels=..."),
+        (lambda: L.Conv2d(0, 3), ValueError, "sizes of at least 1, got out_channels 0"),
+        (lambda: L.Conv2d(1, 3, dtype=int), TypeError, "Conv2d: expected a type of floats"),
+    ],
+)
+def test_what_layers_can_not_be_made_with(make: Any, kind: Any, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        make()
+
+
+def test_numbers_of_numpy_are_sizes() -> None:
+    x = np.ones((1, 3, 8, 8), np.float32)
+    layer = L.Conv2d(np.int64(2), np.int64(3), stride=np.int64(2), pad=[np.int32(1), 0])
+    assert layer(x).shape == (1, 2, 4, 3)
+    assert layer.kernel_size == 3
+    assert L.Linear(np.int64(3), nobias=np.bool_(True), dtype="float64")(np.ones((1, 2))).dtype == np.float64
+    assert L.Dropout(np.float32(0.25)).dropout_ratio == 0.25
+
+
+@each_recurrent
+def test_a_batch_of_another_size_than_the_memory(kind: Any) -> None:
+    layer = kind(3, layers=2)
+    layer(random(2, 4))
+    for x in (random(5, 4), random(7, 5, 4)):
+        with pytest.raises(ValueError, match=r"is of a batch of 2, and now comes one of 5: call reset_state\(\)"):
+            layer(x)
+    layer.reset_state()
+    assert layer(random(5, 4)).shape == (5, 3)
+
+
+@each_recurrent
+def test_a_first_memory_may_be_learnt(kind: Any) -> None:
+    class Net(nn.Model):
+        def __init__(self) -> None:
+            self.core = kind(3, in_size=2, dtype=np.float64)
+            self.h0 = nn.Parameter(np.full((4, 3), 0.5))
+
+        def forward(self, x: Any) -> Any:
+            self.reset_state()
+            self.core.h = self.h0
+            return self.core(x)
+
+    alone = kind(3, in_size=2)
+    alone.h = nn.Parameter(np.zeros((4, 3), np.float32))
+    assert [name for name, _ in alone.named_params()] == [name for name, _ in kind(3, in_size=2).named_params()]
+    net = Net()
+    before = [name for name, _ in net.named_params()]
+    for _ in range(2):
+        net(random(5, 4, 2)).sum().backward()
+    assert [name for name, _ in net.named_params()] == before
+    assert "h0" in before
+    assert np.abs(net.h0.grad.data).min() > 0
+
+
+def test_a_recurrent_step_does_not_have_the_parameters_looked_up_anew() -> None:
+    net = nn.Sequential(L.LSTM(3, layers=2), L.Linear(1))
+    net(random(2, 4))
+    inside = net._inside
+    net(random(2, 4))
+    assert net._inside is inside
+
+
+# --- populations -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3), (6, 4, 5, 3), (4, 4, 5, 3), (1, 5, 3), (5, 3)])
+def test_layer_norm_of_a_population(shape: tuple[int, ...]) -> None:
+    """P = 4 candidates, x (..., P, B, D), or rows (B, D) that all share; also where T is P."""
+    x, gamma, beta = random(*shape), Variable(random(4, 3, seed=1)), Variable(random(4, 3, seed=2))
+    v = Variable(x)
+    y = F.layer_norm(v, gamma, beta)
+    assert y.shape == (*shape[:-3], 4, 5, 3)
+    stretched = np.broadcast_to(x, y.shape)
+    weight = random(*y.shape, seed=3)
+    F.sum(y * weight).backward()
+    by_x = np.zeros_like(stretched)
+    for p in range(4):
+        own = Variable(stretched[..., p, :, :].copy())
+        g, b = Variable(gamma.data[p]), Variable(beta.data[p])
+        one = F.layer_norm(own, g, b)
+        np.testing.assert_allclose(y.data[..., p, :, :], one.data, rtol=1e-12)
+        F.sum(one * weight[..., p, :, :]).backward()
+        np.testing.assert_allclose(gamma.grad.data[p], g.grad.data, rtol=1e-12)
+        np.testing.assert_allclose(beta.grad.data[p], b.grad.data, rtol=1e-12)
+        by_x[..., p, :, :] = own.grad.data
+    if y.shape != shape:
+        by_x = by_x.sum(axis=-3, keepdims=len(shape) > 2)
+    np.testing.assert_allclose(v.grad.data, by_x, rtol=1e-9, atol=1e-12)
+    nn.check_gradient(lambda x, g, b: F.layer_norm(x, g, b) * weight, x, gamma.data, beta.data)
+
+
+def test_layer_norm_of_another_population() -> None:
+    for shape in ((3, 5, 3), (4, 3, 5, 3), (3,)):
+        with pytest.raises(ValueError, match=r"layer_norm: expected gamma and beta of shape \(3,\)"):
+            F.layer_norm(random(*shape), random(4, 3), random(4, 3))

@@ -47,8 +47,29 @@ def test_mlp_by_definition() -> None:
     sigmoid = run(MLP([3, 2]))
     h = 1 / (1 + np.exp(-(X @ sigmoid.l0.W.data)))
     np.testing.assert_allclose(sigmoid(X).data, h @ sigmoid.l1.W.data, rtol=1e-4, atol=1e-6)
-    with pytest.raises(ValueError, match="at least one layer"):
-        MLP(())
+    assert MLP(size for size in (3, np.int64(2))).layers[1].out_size == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: MLP(()), ValueError, "at least one layer"),
+        (lambda: MLP(10), TypeError, r"MLP: expected the sizes of the layers, as in MLP\(\(10, 1\)\), got 10"),
+        (lambda: MLP("10"), TypeError, "expected out_size to be a whole number, got '1'"),
+        (lambda: MLP(((3,), 1)), TypeError, r"expected out_size to be a whole number, got \(3,\)"),
+        (lambda: MLP((3, 0)), ValueError, "sizes of at least 1, got out_size 0"),
+        (lambda: MLP((3, 1), "relu"), TypeError, "MLP: expected a function as activation, as F.relu, got 'relu'"),
+        (lambda: MLP((3, 1), L.Dropout), TypeError, "expected a function as activation.* got .*Dropout"),
+        (
+            lambda: Sequential(L.Linear(1), L.Dropout),
+            TypeError,
+            r"got the class Dropout at 1: make one, Dropout\(...\)",
+        ),
+    ],
+)
+def test_what_models_can_not_be_made_of(make: Any, kind: Any, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        make()
 
 
 def test_mlp_with_its_input_size_has_a_theta_at_once() -> None:
@@ -82,7 +103,9 @@ def test_theta_holds_the_parameters_in_order_of_declaration() -> None:
 
 def test_it_settles_at_the_end_of_the_first_call() -> None:
     model = MLP((3, 2))
-    with pytest.raises(ValueError, match="MLP has no theta: l0/W, l1/W has no data yet; run the model once"):
+    with pytest.raises(
+        ValueError, match=r"MLP has no theta: l0/W, l1/W has no data yet: .* when its layer is first used"
+    ):
         _ = model.theta
     model(X)
     assert [p.bound is not False for p in model.params()] == [True] * 4
@@ -167,6 +190,33 @@ def test_grad_and_its_mask() -> None:
     assert model.grad.dtype == np.float32
     np.testing.assert_array_equal(model.grad[21:], model.l1.b.grad.data)
     assert not np.shares_memory(model.grad, model.l1.b.grad.data)
+
+
+@pytest.mark.parametrize(
+    ("grad", "kind", "message"),
+    [
+        (Variable(np.ones((3, 4))), ValueError, r"the gradient of l0/W has the shape \(3, 4\), its data \(4, 3\)"),
+        (Variable(np.array(1.0)), ValueError, r"the gradient of l0/W has the shape \(\)"),
+        (np.ones((4, 3)), TypeError, "expected the gradient of l0/W to be a Variable, got ndarray"),
+    ],
+)
+def test_gradients_that_do_not_fit(grad: Any, kind: Any, message: str) -> None:
+    model = run(MLP((3, 2)))
+    F.sum(model(X)).backward()
+    model.l0.W.grad = grad
+    with pytest.raises(kind, match=message):
+        _ = model.grad
+    with pytest.raises(kind, match=message):
+        nn.optimizers.SGD(0.1).setup(model).update()
+    with pytest.raises(kind, match="the gradient of W"):
+        nn.optimizers.SGD(0.1).setup(list(model.params())).update()
+
+
+def test_two_parameters_of_one_name() -> None:
+    model = Model()
+    model.heads = {1: L.Linear(1, in_size=1), "1": L.Linear(1, in_size=1)}
+    with pytest.raises(ValueError, match=r"two parameters are called heads/1/W: .* keys that differ as text"):
+        _ = model.theta
 
 
 def test_a_model_without_parameters() -> None:
@@ -379,6 +429,27 @@ def test_a_deep_copy_before_the_first_call() -> None:
     in_step(other)
 
 
+def test_no_copies_and_files_of_a_population(tmp_path: Any) -> None:
+    model = run(MLP((3, 2)))
+    model.save_weights(tmp_path / "w")
+    with model.bound_to(np.zeros((5, 23), np.float32)):
+        for use in (copy.deepcopy, copy.copy, lambda m: copy.deepcopy(m.l0)):
+            with pytest.raises(
+                RuntimeError, match=r"a copy holds one set of .*W is bound to a population of 5 by bound_to"
+            ):
+                use(model)
+        for use in (model.save_weights, model.load_weights, model.l1.save_weights):
+            with pytest.raises(
+                RuntimeError, match=r"a file of weights holds one set of parameters, and .*W is bound to"
+            ):
+                use(tmp_path / "w")
+    copy.deepcopy(model).load_weights(tmp_path / "w")
+    with model.bound_to(np.ones(23, np.float32)):
+        model.save_weights(tmp_path / "w")
+    model.load_weights(tmp_path / "w")
+    assert (model.theta == 1).all()
+
+
 def test_a_copy_within_bound_to_is_of_those_numbers_and_not_bound() -> None:
     model = run(MLP((3, 2)))
     vector = np.arange(23, dtype=np.float32)
@@ -512,6 +583,59 @@ def test_a_population_of_recurrent_networks_and_of_normalised_layers() -> None:
         model.reset_state()
 
 
+@pytest.mark.parametrize("kind", [L.RNN, L.GRU, L.LSTM])
+def test_the_memory_of_before_is_back_after_the_block(kind: Any) -> None:
+    model, plain = (Sequential(kind(3, layers=2, in_size=4, rng=np.random.default_rng(0))) for _ in range(2))
+    for one in (model, plain):
+        one(X)
+    before = model.l0.h
+    vector = model.theta.copy()
+    with model.bound_to(np.zeros((6, vector.size), np.float32)):
+        model(np.ones((6, 5, 4), np.float32))
+    assert model.l0.h is before
+    with model.bound_to(vector):
+        assert model.l0.h is None  # a fresh memory within
+        fresh = model(X).data
+    plain_next = plain(X)
+    np.testing.assert_array_equal(model(X).data, plain_next.data)
+    plain.reset_state()
+    np.testing.assert_array_equal(fresh, plain(X).data)
+    model.reset_state()
+    with model.bound_to(vector):
+        model(X)
+    assert model.l0.h is None
+    assert not model.l0.above[0]._last
+
+
+@pytest.mark.parametrize("kind", [L.RNN, L.GRU, L.LSTM])
+@pytest.mark.parametrize("length", [5, 7])
+def test_a_population_normalised_over_time(kind: Any, length: int) -> None:
+    """Also where there are as many steps as candidates."""
+    rng = np.random.default_rng(1)
+    model = Sequential(kind(3, in_size=4, dtype=np.float64), L.LayerNorm(3, dtype=np.float64))
+    thetas, x = rng.standard_normal((5, model.theta.size)), rng.standard_normal((length, 5, 2, 4))
+    with model.bound_to(thetas):
+        ys = model(x)
+        (ys**2).sum().backward()
+        grads = model.grad
+    for p in range(5):
+        with model.bound_to(thetas[p]):
+            y = model(x[:, p])
+            np.testing.assert_allclose(ys.data[:, p], y.data, rtol=1e-10, atol=1e-12)
+            (y**2).sum().backward()
+            np.testing.assert_allclose(grads[p], model.grad, rtol=1e-9, atol=1e-10)
+
+
+def test_rows_that_all_candidates_share_can_be_normalised() -> None:
+    model = Sequential(L.LayerNorm(4), L.Linear(2, in_size=4))
+    thetas = np.random.default_rng(1).standard_normal((5, model.theta.size)).astype(np.float32)
+    with model.bound_to(thetas):
+        y = model(X).data
+    for p in range(5):
+        with model.bound_to(thetas[p]):
+            np.testing.assert_allclose(y[p], model(X).data, rtol=1e-5, atol=1e-6)
+
+
 def test_all_is_restored_after_an_error_and_blocks_nest() -> None:
     model = run(MLP((3, 2)))
     theta, y = model.theta, model(X).data
@@ -535,7 +659,9 @@ def test_an_inner_model_bound_and_one_inside_a_bound_one() -> None:
         np.testing.assert_array_equal(model.inner.theta, vector[20:51])
     with model.inner.bound_to(np.zeros(inner_size, np.float32)):
         y = model(X)
-        with pytest.raises(ValueError, match="no contiguous part"):
+        with pytest.raises(
+            ValueError, match="theta of this Outer: a part of its parameters is bound to another vector"
+        ):
             _ = model.theta
     assert (y.data == y.data[0]).all()
     np.testing.assert_array_equal(model.theta, before)

@@ -190,3 +190,39 @@ def test_a_bias_of_length_0_is_a_mistake_and_a_batch_of_none_is_not() -> None:
     with pytest.raises(ValueError, match=r"holds no number.*np\.zeros\(n\)"):
         Variable(np.ones((4, 1))) + Parameter(np.zeros(0))
     assert (Variable(np.ones((0, 3))) + np.ones(3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x + "a",
+        lambda x: x + np.array(["2020"], "M8[Y]"),
+        lambda x: x * np.array([None, None, None]),
+        lambda x: x ** "a",
+        lambda x: x + None,
+        lambda x: x + {},
+    ],
+)
+def test_operands_of_other_types_are_a_type_error_of_the_operation(call: Any) -> None:
+    with pytest.raises(TypeError, match=r"(add|mul|pow): .*test_modes\.py"):
+        call(variable(1.0, 2.0, 3.0))
+
+
+def test_an_axis_that_is_none_is_a_value_error_of_the_operation() -> None:
+    with pytest.raises(ValueError, match=r"sum: .*axis 3.*test_modes\.py"):
+        F.sum(variable(1.0, 2.0), axis=3)
+
+
+def test_the_generator_of_a_thread_begins_at_seed_0() -> None:
+    drawn = []
+    nn.seed(7)
+    thread = threading.Thread(target=lambda: drawn.append(nn.Config.rng.standard_normal()))
+    thread.start()
+    thread.join()
+    assert drawn == [np.random.default_rng(0).standard_normal()]
+
+
+def test_the_package_names_what_is_for_users() -> None:
+    assert set(nn.__all__) < set(dir(nn))
+    assert not [name for name in dir(nn) if name.startswith("_") or name in ("annotations", "import_module", "Any")]
+    assert all(hasattr(nn, name) for name in dir(nn) if name != "check")

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cartwheel import nn
 from cartwheel.nn import Parameter, Variable
 from cartwheel.nn import functions as F
+from cartwheel.nn.layers.dense import Linear
 from cartwheel.nn.layers.layer import Layer
-from cartwheel.nn.models import MLP, Model
+from cartwheel.nn.models import MLP, Model, Sequential
 from cartwheel.nn.optimizers import (
     SGD,
     AdaDelta,
@@ -23,6 +25,7 @@ from cartwheel.nn.optimizers import (
     ClipValue,
     FreezeParam,
     Hook,
+    LinearRate,
     Momentum,
     MomentumSGD,
     Nesterov,
@@ -325,6 +328,160 @@ def test_an_optimizer_of_ones_own_on_the_vector() -> None:
     np.testing.assert_allclose(trained(Sign(lr=0.5), GRADS[:1]), [0.5, -1.5, 3.0])
 
 
+# --- models whose parameters lie in no vector ------------------------------------------------------------------------
+
+
+class Later(Model):
+    """A layer that is used from some time on."""
+
+    def __init__(self) -> None:
+        self.first, self.later = Linear(2, dtype=np.float64), Linear(2, dtype=np.float64)
+        self.last = Linear(1, dtype=np.float64)
+        self.used = False
+
+    def forward(self, x: Any) -> Any:
+        h = self.first(x)
+        return self.last(self.later(h) if self.used else h)
+
+
+def learn(optimizer: Any, model: Any, steps: int, seed: int = 0) -> None:
+    x = np.random.default_rng(seed).standard_normal((5, 3))
+    for _ in range(steps):
+        loss = F.mean(model(x) ** 2)
+        model.cleargrads()
+        loss.backward()
+        optimizer.update()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_layer_that_is_used_later_is_learnt_from_then_on(rule: Any) -> None:
+    """As in a model that has its size at once, and no gradient for it at first."""
+    model, known = Later(), Later()
+    for layer, size in ((known.first, 3), (known.later, 2), (known.last, 2)):
+        layer._init_W(size)
+    model.first._init_W(3)
+    model.last._init_W(2)
+    for p, q in zip(model.params(), known.params(), strict=True):
+        if p.data is not None:
+            q.data = p.data.copy()
+    optimizers = [rule().setup(one) for one in (model, known)]
+    for optimizer, one in zip(optimizers, (model, known), strict=True):
+        learn(optimizer, one, 3)
+    assert model.later.W.data is None
+    with pytest.raises(ValueError, match="later/W has no data yet: it is known when its layer is first used"):
+        _ = model.theta
+    model.later.W.data = known.later.W.data.copy()
+    for optimizer, one in zip(optimizers, (model, known), strict=True):
+        one.used = True
+        learn(optimizer, one, 3)
+    np.testing.assert_array_equal(model.theta, known.theta)
+    states = [optimizer.state() for optimizer in optimizers]
+    for name in states[0]:
+        np.testing.assert_array_equal(states[0][name], states[1][name])
+
+
+def test_a_layer_never_used_stops_no_learning_and_a_list_may_wait_too() -> None:
+    nets = Later(), Later()
+    for target in (nets[0], list(nets[1].params())):
+        optimizer = Adam(0.1).setup(target)
+        net = nets[0] if target is nets[0] else nets[1]
+        learn(optimizer, net, 2)
+        before = [p.data.copy() for p in net.params() if p.data is not None]
+        net.used = True
+        learn(optimizer, net, 2)
+        now = [p.data for p in net.params()]
+        assert len(before) == 5
+        assert len(now) == 6
+        assert optimizer.state()["m"].shape == (sum(p.size for p in net.params()),)
+        assert np.any(net.first.W.data != before[0])
+        assert np.all(optimizer.state()["v"] > 0)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_two_models_that_share_a_layer_each_with_its_optimizer(rule: Any) -> None:
+    def pair(body: Any) -> list[Any]:
+        return [Sequential(body, Linear(n, dtype=np.float64, in_size=4)) for n in (2, 1)]
+
+    found = []
+    for as_lists in (False, True):
+        nn.seed(3)
+        models = pair(Linear(4, dtype=np.float64, in_size=3))
+        optimizers = [rule().setup(list(m.params()) if as_lists else m) for m in models]
+        for step in range(3):
+            for optimizer, model in zip(optimizers, models, strict=True):
+                learn(optimizer, model, 1, seed=step)
+        found.append([p.data.copy() for m in models for p in m.params()])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="taken them over"):
+        _ = models[0].theta if not as_lists else run_both(pair(Linear(4, in_size=3))).theta
+
+
+def run_both(models: list[Any]) -> Any:
+    for model in models:
+        _ = model.theta
+    return models[0]
+
+
+# --- populations -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("hooks", [(), (ClipGrad(0.5), WeightDecay(0.1)), (FreezeParam("l1/W"), ClipGrad(0.5))])
+def test_a_population_is_updated_as_each_of_its_candidates(rule: Any, hooks: Any) -> None:
+    rng = np.random.default_rng(0)
+    thetas, grads = rng.standard_normal((4, 9)), rng.standard_normal((3, 4, 9)) * np.array([[0.1], [1], [10], [100]])
+    together, alone = thetas.copy(), thetas.copy()
+    model = Three()
+
+    def updated(optimizer: Any, rows: Any, gradients: Any) -> None:
+        for hook in hooks:
+            optimizer.add_hook(hook)
+        with model.bound_to(rows):
+            for g in gradients:
+                for p, part in zip(model.params(), model.layout.unpack(g).values(), strict=True):
+                    p.grad = Variable(part.copy())
+                optimizer.update()
+
+    updated(rule().setup(model), together, grads)
+    for p in range(4):
+        updated(rule().setup(model), alone[p], grads[:, p])
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+    assert np.any(together != thetas)
+
+
+def test_functions_and_update_one_see_a_population() -> None:
+    class Half(Optimizer):
+        def update_one(self, param: Any) -> None:
+            param.data -= 0.5 * param.grad.data
+
+    model = Three()
+    rows = np.random.default_rng(0).standard_normal((4, 9))
+    before, g = rows.copy(), np.random.default_rng(1).standard_normal((4, 9))
+    with model.bound_to(rows):
+        for p, part in zip(model.params(), model.layout.unpack(g).values(), strict=True):
+            p.grad = Variable(part.copy())
+        optimizer = Half().setup(model)
+        optimizer.add_hook(ClipGrad(0.1))
+        optimizer.add_hook(lambda params: None)
+        optimizer.update()
+    expected = before - 0.5 * g * 0.1 / (np.linalg.norm(g, axis=1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(rows, expected, rtol=1e-12)
+
+
+def test_a_memory_of_one_vector_and_parameters_as_a_list_are_not_for_a_population() -> None:
+    model = Three().differentiate()
+    optimizer, listed = Momentum().setup(model), Momentum().setup(list(model.params()))
+    optimizer.update()
+    with model.bound_to(np.zeros((4, 9))):
+        for p in model.params():
+            p.grad = Variable(np.ones(p.shape))
+        with pytest.raises(ValueError, match=r"the memory v has the shape \(9,\), what is learnt \(4, 9\)"):
+            optimizer.update()
+        with pytest.raises(RuntimeError, match="bound to a population: give setup the model itself"):
+            listed.update()
+
+
 # --- state -----------------------------------------------------------------------------------------------------------
 
 
@@ -606,7 +763,7 @@ def test_states_of_another_kind() -> None:
     with pytest.raises(ValueError, match="no memory goes with the step 3"):
         optimizer.restore({"step": 3})
     optimizer.restore({"step": 3, "v": np.zeros(8)})
-    with pytest.raises(ValueError, match="the memory v has 8 numbers, what is learnt has 9"):
+    with pytest.raises(ValueError, match=r"the memory v has the shape \(8,\), what is learnt \(9,\)"):
         optimizer.update()
 
 
@@ -619,6 +776,51 @@ def test_hooks_that_are_none() -> None:
     optimizer.add_hook(FreezeParam("l"))
     with pytest.raises(ValueError, match="'l' is none of what is learnt here: l1/W, l1/b, l2/W"):
         optimizer.update()
+
+
+@pytest.mark.parametrize("target", [Sequential(F.relu), Layer(), []])
+def test_nothing_to_learn(target: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"no parameter to learn: .* attributes of the model, or in lists, tuples"):
+        SGD().setup(target).update()
+
+
+def test_whole_numbers_are_not_learnt() -> None:
+    p = Parameter(np.ones(2, int))
+    p.grad = Variable(np.ones(2))
+    model = Model()
+    model.w = p
+    for target in ([p], model):
+        with pytest.raises(TypeError, match=r"what is learnt are floats, and (w|0) is int64"):
+            SGD(0.5).setup(target).update()
+    assert p.data.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: SGD(Three()),
+            r"expected lr of SGD to be a number or a schedule, got a model.*SGD\(...\).setup\(model\)",
+        ),
+        (lambda: Adam(Three), "expected alpha of Adam to be a number or a schedule, got the class Three"),
+        (lambda: Adam(Three().params()), "expected alpha of Adam to be a number"),
+        (lambda: SGD().setup(Three), r"expected a model.*, got the class Three: make one, Three\(...\)"),
+        (lambda: SGD().setup({"a": Parameter(np.ones(1))}), "expected a list of parameters, got str in it"),
+        (lambda: SGD().setup([Three(), Three()]), "got Three in it: .*one model, or one optimizer for each"),
+        (lambda: SGD().restore(None), r"SGD.restore: expected what state\(\) gave, got NoneType"),  # type: ignore[arg-type]
+        (lambda: SGD().add_hook(WeightDecay), r"got the class WeightDecay: make one, WeightDecay\(...\)"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_given_in_the_wrong_place(call: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_repr() -> None:
+    assert repr(Adam(0.5)) == "Adam(alpha=0.5, beta1=0.9, beta2=0.999, eps=1e-08)"
+    assert repr(ClipGrad(1)) == "ClipGrad(max_norm=1.0)"
+    assert repr(FreezeParam("l1", "l2/b")) == "FreezeParam('l1', 'l2/b')"
+    assert repr(SGD(LinearRate(0.1, 0.0, 10))) == f"SGD(lr={LinearRate(0.1, 0.0, 10)!r})"
 
 
 @pytest.mark.parametrize("call", [lambda: Optimizer.rule(0, 0, {}, {}), lambda: Hook.rule(0, 0, {})])

@@ -108,7 +108,7 @@ def test_float32_stays(name: str) -> None:
 def test_the_gradient_of_a_sum_is_a_view() -> None:
     y = F.sum(Variable(ONES))
     assert y.creator is not None
-    (g,) = y.creator.pull([np.array(3.0)], create_graph=False)
+    (g,) = y.creator.pull([np.array(3.0)], variables=False)
     assert g.strides == (0, 0)
     np.testing.assert_array_equal(g, 3 * ONES)
 

@@ -314,6 +314,6 @@ def test_embed_id_of_a_wrong_table() -> None:
         lambda x: F.embed_id(np.array([0]), x),
     ],
 )
-def test_a_list_where_an_array_is_wanted(call: Any) -> None:
+def test_a_set_where_an_array_is_wanted(call: Any) -> None:
     with pytest.raises(TypeError, match=r"(dropout|batch_norm|layer_norm|embed_id): expected an array or a Variable"):
-        call([[1.0, 2.0]])
+        call({1.0, 2.0})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import operator
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cartwheel import nn
 from cartwheel.nn import Parameter, Variable
+from cartwheel.nn import functions as F
 
 
 def variable(*numbers: Any, dtype: Any = np.float64) -> Variable:
@@ -233,3 +237,143 @@ def test_a_bound_parameter_copies_new_data_into_its_vector() -> None:
 def test_a_parameter_without_data_says_so() -> None:
     with pytest.raises((TypeError, ValueError), match=r"mul.*without data.*run the model once"):
         Parameter(name="W") * 2.0
+
+
+def test_a_shallow_copy_of_a_bound_parameter_does_not_write_into_its_model() -> None:
+    model = nn.MLP((2, 1), in_size=3)
+    before = model.theta.copy()
+    twin = copy.copy(model.l0.W)
+    assert type(twin) is Parameter
+    twin.data[...] = 7.0
+    twin.data = np.full((3, 2), 8.0)
+    twin.data += 1.0
+    np.testing.assert_array_equal(model.theta, before)
+    assert twin.name == model.l0.W.name
+
+
+# --- pickle ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_has_the_numbers_and_not_how_they_were_made(protocol: int) -> None:
+    x = Variable(np.array([1.0, 2.0]), name="x")
+    y = F.sum(x * x)
+    y.backward(create_graph=True)
+    y.name = "y"
+    other = pickle.loads(pickle.dumps(y, protocol))
+    assert (type(other), float(other), other.name, other.creator, other.grad) == (Variable, 5.0, "y", None, None)
+    twin = pickle.loads(pickle.dumps(x, protocol))
+    np.testing.assert_array_equal(twin.grad.data, [2.0, 4.0])
+    assert twin.grad.creator is None
+    (twin * 2.0).backward()
+
+
+def test_a_pickle_of_a_long_chain_needs_no_recursion() -> None:
+    y = variable(1.0)
+    for _ in range(5000):
+        y = y + 1.0
+    assert float(pickle.loads(pickle.dumps(y))) == 5001.0
+    y.unchain_backward()
+
+
+def test_a_pickle_of_a_recurrent_model_with_a_memory() -> None:
+    model = nn.Sequential(nn.layers.LSTM(4), nn.layers.Linear(1))
+    xs = np.ones((3, 2, 2), np.float32)
+    model(xs)
+    other = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(other(xs).data, model(xs).data)
+
+
+# --- formats and indices ---------------------------------------------------------------------------------------------
+
+
+def test_one_number_in_a_format() -> None:
+    assert f"{variable(0.12345):.3f}" == "0.123"
+    assert f"{variable([[2.5]]):6.2f}" == "  2.50"
+    assert f"{Variable(np.array(3)):03d}" == "003"
+    assert f"{variable(1.0, 2.0)}" == "variable([1. 2.])"
+    with pytest.raises(TypeError, match=r"one number.*shape \(2,\)"):
+        f"{variable(1.0, 2.0):.3f}"
+
+
+def test_an_integer_as_an_index_of_python() -> None:
+    k = Variable(np.array(2))
+    assert ["a", "b", "c"][k] == "c"
+    assert list(range(k)) == [0, 1]
+    assert operator.index(Variable(np.array([5], np.uint8))) == 5
+    for wrong in (variable(2.0), Variable(np.array([1, 2])), Variable(np.array(True))):
+        with pytest.raises(TypeError, match="expected one integer"):
+            operator.index(wrong)
+
+
+# --- lists and numbers as operands -----------------------------------------------------------------------------------
+
+PAIR: Any = (1, 2)
+PAIRS: dict[str, Any] = {
+    "x * list": (lambda x: x * [1, 2], lambda x: x * np.array([1, 2])),
+    "list * x": (lambda x: [1, 2] * x, lambda x: x * np.array([1, 2])),
+    "tuple + x": (lambda x: PAIR + x, lambda x: x + np.array([1, 2])),
+    "x / list": (lambda x: x / [1, 2], lambda x: x / np.array([1, 2])),
+    "x ** list": (lambda x: x ** [1, 2], lambda x: x ** np.array([1, 2])),
+    "list ** x": (lambda x: [2, 3] ** x, lambda x: np.array([2, 3]) ** x),
+    "x @ list": (lambda x: x @ [1, 2], lambda x: x @ np.array([1, 2])),
+    "list @ x": (lambda x: [[1, 2], [3, 4]] @ x, lambda x: np.array([[1, 2], [3, 4]]) @ x),
+    "maximum": (lambda x: F.maximum(x, [1, 3]), lambda x: F.maximum(x, np.array([1, 3]))),
+    "minimum": (lambda x: F.minimum([1, 3], x), lambda x: F.minimum(np.array([1, 3]), x)),
+    "where": (
+        lambda x: F.where([True, False], x, [0, 1]),
+        lambda x: F.where(np.array([True, False]), x, np.array([0, 1])),
+    ),
+    "linear": (lambda x: F.linear(x, [[1.0], [2.0]], b=[3.0]), lambda x: x @ np.array([[1.0], [2.0]]) + 3.0),
+    "concat": (lambda x: F.concat([x, [1.0]]), lambda x: F.concat([x, np.array([1.0])])),
+    "loss": (
+        lambda x: F.mean_squared_error(x, [1.0, 2.0]),
+        lambda x: F.mean_squared_error(x, np.array([1.0, 2.0])),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PAIRS)
+def test_a_list_is_an_operand_like_an_array(what: str) -> None:
+    found = []
+    for call in PAIRS[what]:
+        x = variable(1.5, 2.5)
+        y = call(x)
+        F.sum(y).backward()
+        found.append((y.data, x.grad.data))
+    for got, expected in zip(*found, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_lists_and_numbers_alone_will_do() -> None:
+    assert float(F.mean([1.0, 2.0, 6.0])) == 3.0
+    assert F.sum([[1, 2], [3, 4]], (0, 1)).data == 10
+    np.testing.assert_array_equal(F.reshape([1, 2, 3, 4], [2, 2]).data, [[1, 2], [3, 4]])
+    assert float(F.mean(3.0)) == 3.0
+    assert float(F.maximum(2.0, 3)) == 3.0
+    assert float(F.mean_squared_error([1.0, 2.0], [2.0, 4.0])) == 2.5
+    assert float(F.exp(x=0.0)) == 1.0
+    assert F.get_item([1.0, 2.0, 3.0], [0, 2]).shape == (2,)
+    assert [part.shape for part in F.split([1, 2, 3, 4], [1, 3])] == [(1,), (2,), (1,)]
+
+
+def test_a_number_beside_float32_leaves_the_type() -> None:
+    x = variable(1.0, 2.0, dtype=np.float32)
+    for y in (F.add(1.0, x), F.maximum(0, x), F.mul(x, 2.5), F.where(x > 1, 0.0, x), F.where([True, False], 0.5, x)):
+        assert y.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: F.mean(["a"]), lambda: F.mean([[1, 2], [3]]), lambda: F.exp("a"), lambda: F.relu(None)]
+)
+def test_what_is_no_number_is_no_operand(call: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"(mean|exp|relu): .*test_variable\.py"):
+        call()
+
+
+def test_the_axis_of_a_vector_as_a_number() -> None:
+    x = variable(1.0, 2.0)
+    assert x.transpose(0).shape == (2,)
+    assert F.transpose(x, 0).shape == (2,)
+    with pytest.raises((TypeError, ValueError), match=r"transpose: .*test_variable\.py"):
+        x.transpose(1.5)

@@ -85,7 +85,7 @@ def test_into_a_model_that_has_not_run_yet(file: Path) -> None:
 
 
 def test_a_model_without_data_can_not_be_saved(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="l0/W has no data yet: run the model once"):
+    with pytest.raises(ValueError, match="l0/W has no data yet: it is known when its layer is first used"):
         network().save_weights(tmp_path / "w.npz")
     assert list(tmp_path.iterdir()) == []
 

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from cartwheel.nn.variable import as_variable as as_variable
 
 _MODULES = (
-    "check core cuda dataloaders datasets functions graph initialisers layers models optimizers transforms utils"
+    "capture check core cuda dataloaders datasets functions graph initialisers layers models optimizers transforms "
+    "utils"
 ).split()
 _HOMES = {
     "as_array": "array",
@@ -86,4 +87,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_HOMES})
+    return sorted({*_MODULES, *_HOMES})

@@ -14,8 +14,8 @@ import numpy as np
 
 from cartwheel.nn.array import namespace
 from cartwheel.nn.config import Config, using_config
-from cartwheel.nn.function import check_finite
-from cartwheel.nn.variable import Parameter, Variable, raw, wrapped
+from cartwheel.nn.function import check_finite, creation
+from cartwheel.nn.variable import Parameter, Variable, as_variable, raw, wrapped
 
 _creation = attrgetter("order")
 
@@ -24,9 +24,9 @@ def backward(y: Variable, retain_grad: bool = False, create_graph: bool = False)
     """`Variable.backward`: add the gradient of y to the `grad` of what it was made from."""
     _check_start(y)
     alone = y.grad is None and y._data.size != 1
-    seed = _seed(y, create_graph)
     flow = _Flow(create_graph, retain_grad)
-    flow.run([y], [seed])
+    flow.run([y], [_seed(y, y.grad, flow.variables)])
+    _check_ends(y, flow.leaves.values())
     if alone and any(isinstance(x, Parameter) for x in flow.leaves.values()):
         raise ValueError(
             f"backward began at {y.shape}, several numbers, and reached parameters: a loss is one number. Take its "
@@ -34,21 +34,28 @@ def backward(y: Variable, retain_grad: bool = False, create_graph: bool = False)
         )
     y.grad = None
     kept = {**flow.leaves, **flow.between} if retain_grad else flow.leaves
+    for x in kept.values():
+        if x.grad is not None:
+            _check_grad(x)
     for key, x in kept.items():
-        _give(x, flow.gradients[key], create_graph)
+        _give(x, flow.gradients[key], flow.variables)
 
 
 def grad(
-    y: Variable, inputs: Sequence[Variable], create_graph: bool = False, seed: Any = None
+    y: Variable, inputs: Iterable[Variable], create_graph: bool = False, seed: Any = None
 ) -> list[Variable | None]:
     """The gradients of y by these Variables, which may lie anywhere in its graph; no `.grad` is changed.
 
-    None where y does not depend on one. Begins at `seed`, or at ones.
+    None where y does not depend on one. Begins at `seed`, an array or Variable of y's shape, or at ones. TypeError
+    unless y is one Variable and `inputs` are several, ValueError for a seed of another shape.
     """
+    if not isinstance(y, Variable):
+        told = f"expected one Variable to differentiate, got {type(y).__name__}"
+        raise TypeError(f"{told}; add several up, or call grad for each")
+    inputs = _listed(inputs)
     _check_start(y)
-    begin = _seed(y, create_graph) if seed is None else seed if create_graph else raw(seed)
     flow = _Flow(create_graph, keep=inputs)
-    flow.run([y], [begin])
+    flow.run([y], [_seed(y, y.grad if seed is None else seed, flow.variables)])
     found = [flow.gradients.get(id(x)) for x in inputs]
     return [g if g is None or isinstance(g, Variable) else wrapped(g) for g in found]
 
@@ -85,7 +92,8 @@ def through(
     variables = [x for x in inputs if isinstance(x, Variable)]
     flow = _Flow(create_graph=True, stops=variables)
     flow.run([y for y, _ in pairs], [g for _, g in pairs])
-    return [flow.gradients.get(id(x)) if isinstance(x, Variable) else None for x in inputs]
+    # the gradient by an input that was given twice is that by both together
+    return [flow.gradients.pop(id(x), None) if isinstance(x, Variable) else None for x in inputs]
 
 
 def release(y: Variable) -> None:
@@ -93,12 +101,12 @@ def release(y: Variable) -> None:
     if y.creator is None:
         return
     y.creator.released = True
-    nodes = [y.creator]
+    nodes, now = [y.creator], creation()
     while nodes:
         for x in nodes.pop().inputs:
             if isinstance(x, Variable) and x.creator is not None:
                 nodes.append(x.creator)
-                x.creator = None
+                x.creator, x.cut = None, now
 
 
 class _Flow:
@@ -115,6 +123,8 @@ class _Flow:
         stops: Sequence[Variable] = (),
     ) -> None:
         self.create_graph, self.retain_grad = create_graph, retain_grad
+        #: Whether gradients are Variables: to be differentiated again, or to be seen by a recorder.
+        self.variables = create_graph or Config.tape is not None
         self.gradients: dict[int, Any] = {}
         self.leaves: dict[int, Variable] = {}
         self.between: dict[int, Variable] = {}
@@ -158,7 +168,7 @@ class _Flow:
                 break
         else:
             return
-        results = self._checked(node, incoming) if Config.debug else node.pull(incoming, self.create_graph)
+        results = self._checked(node, incoming) if Config.debug else node.pull(incoming, self.variables)
         for x, g in zip(node.inputs, results, strict=True):
             if g is not None and isinstance(x, Variable):
                 self._add(x, g, incoming)
@@ -166,7 +176,7 @@ class _Flow:
     def _checked(self, node: Any, incoming: Sequence[Any]) -> Sequence[Any]:
         """The gradients by a function's inputs, looked at as a whole: what its rule does on the way is its own."""
         with using_config("debug", False):
-            results = node.pull(incoming, self.create_graph)
+            results = node.pull(incoming, self.variables)
         where = f"the gradient of {node.name}" + (f" (called at {node.place})" if node.place else "")
         check_finite(where, [*node.inputs, *incoming], [g for g in results if g is not None])
         return results  # type: ignore[no-any-return]
@@ -195,7 +205,7 @@ class _Flow:
             elif self.retain_grad or key in self._keep or key in self._stops:
                 g = _apart(g, incoming)
             self.gradients[key] = g
-        elif self.create_graph or key not in self._own or not isinstance(so_far, np.ndarray):
+        elif self.variables or key not in self._own or not isinstance(so_far, np.ndarray):
             self.gradients[key] = so_far + g
             self._own.add(key)
         else:
@@ -212,17 +222,54 @@ def _check_start(y: Variable) -> None:
         raise RuntimeError("the graph was released by unchain_backward: compute the loss again before backward")
 
 
-def _seed(y: Variable, create_graph: bool) -> Any:
-    """What the gradient of y begins with: what its `grad` was set to, or ones. That of integers is made of floats."""
-    if y.grad is None:
+def _check_ends(y: Variable, leaves: Iterable[Variable]) -> None:
+    """RuntimeError if all that backward came to was cut off for another loss, after y was made.
+
+    If some of it was not, that is how a memory's past is truncated.
+    """
+    assert y.creator is not None
+    order, x = y.creator.order, None
+    for x in leaves:
+        if getattr(x, "cut", -1) < order:
+            return
+    if x is not None:
+        raise RuntimeError(
+            "all that this was made from was released by unchain_backward of another Variable: go back from both "
+            "first, or from their sum"
+        )
+
+
+def _listed(inputs: Any) -> list[Variable]:
+    """What a gradient is asked by, as a list. TypeError for what is none."""
+    alone = isinstance(inputs, Variable) or hasattr(inputs, "dtype") or not isinstance(inputs, Iterable)
+    listed = [] if alone else list(inputs)
+    wrong = next((f"{type(x).__name__} among them" for x in listed if not isinstance(x, Variable)), "")
+    if alone or wrong:
+        told = f"expected a list of Variables to differentiate by, got {wrong or type(inputs).__name__}"
+        raise TypeError(f"{told}: nn.grad(y, [x])")
+    return listed
+
+
+def _check_grad(x: Variable) -> None:
+    """ValueError for a `grad` that the user has set to what is no gradient of x."""
+    shape = getattr(x.grad, "shape", ())
+    if shape != x._data.shape:
+        told = f"{x.name or 'a Variable'} of shape {x._data.shape} has a gradient of shape {shape}"
+        raise ValueError(f"{told}, to which none can be added: set .grad to one of its own shape, or to None")
+
+
+def _seed(y: Variable, given: Any, variables: bool) -> Any:
+    """What the gradient of y begins with: what is given, or ones. That of integers is made of floats."""
+    if given is None:
         data = y._data
         xp = namespace(data)
         floats = getattr(data.dtype, "kind", "f") in "fc"
         ones = xp.ones(data.shape, dtype=data.dtype if floats else xp.float64)
-        return wrapped(ones) if create_graph else ones
-    if raw(y.grad).shape != y._data.shape:
-        raise ValueError(f"expected a gradient of shape {y._data.shape} to begin with, got {raw(y.grad).shape}")
-    return y.grad if create_graph else raw(y.grad)
+        return wrapped(ones) if variables else ones
+    given = as_variable(given)
+    if given.shape != y._data.shape:
+        raise ValueError(f"expected a gradient of shape {y._data.shape} to begin with, got {given.shape}")
+    return given if variables else given._data
 
 
 def _cast(g: Any, dtype: Any) -> Any:
@@ -245,9 +292,9 @@ def _apart(g: Any, incoming: Iterable[Any] | None) -> Any:
     return copy(g)
 
 
-def _give(x: Variable, g: Any, create_graph: bool) -> None:
+def _give(x: Variable, g: Any, variables: bool) -> None:
     """Add a gradient to `x.grad`."""
     if x.grad is None:
-        x.grad = g if create_graph else wrapped(g)
+        x.grad = g if variables else wrapped(g)
     else:
-        x.grad = x.grad + g if create_graph else wrapped(x.grad._data + g)
+        x.grad = as_variable(x.grad) + g if variables else wrapped(raw(x.grad) + g)

@@ -19,11 +19,13 @@ class _Config(threading.local):
     enable_backprop: bool = True
     train: bool = True
     debug: bool = False
+    #: What notes the operations of a step that is being recorded (`nn.capture`).
+    tape: Any = None
     _rng: Any = None
 
     @property
     def rng(self) -> Any:
-        """What initial weights and dropout are drawn from where no generator is given: at first, of seed 0."""
+        """What initial weights and dropout are drawn from by default. In each thread it is at first one of seed 0."""
         if self._rng is None:
             self._rng = np.random.default_rng(0)
         return self._rng

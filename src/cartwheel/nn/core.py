@@ -33,9 +33,9 @@ __all__ = [
 
 def rsub(x0: Any, x1: Any) -> Variable:
     """x1 - x0."""
-    return sub(x1, x0)  # type: ignore[no-any-return]
+    return sub(x1, x0)
 
 
 def rdiv(x0: Any, x1: Any) -> Variable:
     """x1 / x0, element by element."""
-    return div(x1, x0)  # type: ignore[no-any-return]
+    return div(x1, x0)

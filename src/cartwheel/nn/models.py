@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,26 +85,51 @@ class Model(Layer):
     def bound_to(self, vector: Any) -> Iterator[None]:
         """A `with` block in which the parameters are views into another vector (n,), or those of a population (P, n).
 
-        Linear layers then map (P, B, d) to (P, B, o). Gradients begin at none; call `backward`, and read `grad`, within
-        the block: after it all is as before. ValueError for another length, and for a population where a layer can't
-        bear one (convolution, normalisation, embedding).
+        Linear layers then map (P, B, d) to (P, B, o). Gradients begin at none, and recurrent layers' memories too; call
+        `backward`, and read `grad`, within the block: after it all is as before. ValueError for another length, and for
+        a population where a layer can't bear one (convolution, batch normalisation, embedding).
         """
         self._vector(0)
         params = self._checked()[0]
         _check_vector(vector, params.layout.size)
         if vector.ndim == 2:
             _check_population(self._inside)
-        with params.placed(vector):
+        with params.placed(vector), self._fresh_memory():
             yield
 
+    @contextmanager
+    def _fresh_memory(self) -> Iterator[None]:
+        """A `with` block that begins with nothing remembered, and after which all is remembered as before."""
+        layers = [self, *(layer for _, layer in self._inside.layers)]
+        memories = [layer._memory() for layer in layers]
+        for layer in layers:
+            layer._forget()
+        try:
+            yield
+        finally:
+            for layer, memory in zip(layers, memories, strict=True):
+                layer._recall(memory)
+
     def _vector(self, which: int) -> Array:
-        found = self._checked()[which].part()
-        if found is None:
+        selection = self._checked()[which]
+        found = selection.part()
+        if found is not None:
+            return found
+        name = f"theta of this {type(self).__name__}"
+        if any(p.bound and p.bound.temporary for p in selection.params):
             raise ValueError(
-                f"the parameters of this {type(self).__name__} are no contiguous part of one vector any more: another "
-                "model that holds some of them too has taken them over; put both into one model, and use its theta"
+                f"{name}: a part of its parameters is bound to another vector, by bound_to of a model inside"
             )
-        return found
+        raise ValueError(
+            f"{name}: its parameters are no contiguous part of one vector any more, since another model that holds "
+            "some of them too has taken them over; put both into one model, and use its theta"
+        )
+
+    def _selection(self) -> Selection | None:
+        """What is learnt; None while that can't be said yet."""
+        if self._settled is None and obstacle(self._inside.params):
+            return None
+        return self._checked()[0]
 
     def _checked(self) -> tuple[Selection, Selection]:
         """What the model has for good. ValueError if that can't be said yet, or has changed since."""
@@ -139,6 +164,14 @@ class Model(Layer):
         return summary(self)
 
 
+def _told(given: Any) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else repr(given)
+
+
+def _made(given: Any) -> str:
+    return f": make one, {given.__name__}(...)" if isinstance(given, type) else ""
+
+
 def _assign(name: str, vector: Array, value: Any) -> None:
     array = raw(value)
     if getattr(array, "shape", None) != vector.shape:
@@ -170,8 +203,9 @@ class Sequential(Model):
 
     def __init__(self, *layers: Any) -> None:
         for number, layer in enumerate(layers):
-            if not callable(layer):
-                raise TypeError(f"Sequential: expected layers or functions, got {type(layer).__name__} at {number}")
+            if not callable(layer) or isinstance(layer, type):
+                got = _told(layer) if isinstance(layer, type) else type(layer).__name__
+                raise TypeError(f"Sequential: expected layers or functions, got {got} at {number}{_made(layer)}")
             setattr(self, f"l{number}", layer)
         self.layers = list(layers)
 
@@ -187,20 +221,26 @@ class MLP(Model):
 
     def __init__(
         self,
-        fc_output_sizes: Sequence[int],
+        fc_output_sizes: Iterable[int],
         activation: Any = functions.sigmoid,
         dtype: Any = np.float32,
         in_size: int | None = None,
         rng: Any = None,
     ) -> None:
-        if not len(fc_output_sizes):
-            raise ValueError("MLP: expected the size of at least one layer")
+        if not isinstance(fc_output_sizes, Iterable):
+            size = fc_output_sizes
+            raise TypeError(f"MLP: expected the sizes of the layers, as in MLP((10, 1)), got {size!r}")
+        if not callable(activation) or isinstance(activation, type):
+            got = _told(activation)
+            raise TypeError(f"MLP: expected a function as activation, as F.relu, got {got}{_made(activation)}")
         self.activation = activation
-        layers = []
+        layers: list[Linear] = []
         for number, size in enumerate(fc_output_sizes):
             layers.append(Linear(size, dtype=dtype, in_size=in_size, rng=rng))
             setattr(self, f"l{number}", layers[-1])
             in_size = None if in_size is None else size
+        if not layers:
+            raise ValueError("MLP: expected the size of at least one layer")
         self.layers = layers
 
     def forward(self, x: Any) -> Any:

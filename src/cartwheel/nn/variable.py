@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cartwheel.nn.array import Array, namespace
+from cartwheel.nn.config import Config
 
 if TYPE_CHECKING:
     from cartwheel.nn.function import Function, Node
@@ -40,7 +41,7 @@ class Variable:
     is, not copied.
     """
 
-    __slots__ = ("__weakref__", "_data", "creator", "grad", "name")
+    __slots__ = ("__weakref__", "_data", "creator", "cut", "grad", "name")
 
     __array_priority__ = 200
     __array_ufunc__ = None  # array * variable is for Variable to answer, not for NumPy, element by element
@@ -49,6 +50,8 @@ class Variable:
     creator: Function | Node | None
     grad: Variable | None
     name: str | None
+    #: When `unchain_backward` took its creator away, in the order of creation; not set before.
+    cut: int
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         self._data = _checked(data)
@@ -59,6 +62,8 @@ class Variable:
     @property
     def data(self) -> Array:
         """The array itself."""
+        if Config.tape is not None:
+            Config.tape.refuse(".data was read")
         return self._data
 
     @data.setter
@@ -171,11 +176,11 @@ class Variable:
 
     def argmax(self, axis: int | None = None) -> Array:
         """The place of the largest, as an array of integers."""
-        return namespace(self._data).argmax(self._data, axis=axis)
+        return namespace(self._data).argmax(self.data, axis=axis)
 
     def argmin(self, axis: int | None = None) -> Array:
         """The place of the smallest, as an array of integers."""
-        return namespace(self._data).argmin(self._data, axis=axis)
+        return namespace(self._data).argmin(self.data, axis=axis)
 
     def dot(self, other: Any) -> Variable:
         """The matrix product."""
@@ -199,7 +204,7 @@ class Variable:
         """The number of a Variable that holds one."""
         if self.size != 1:
             raise ValueError(f"expected one number, got shape {self.shape}")
-        return self._data.item() if hasattr(self._data, "item") else float(self._data)
+        return self.data.item() if hasattr(self._data, "item") else float(self.data)
 
     # --- operators ---------------------------------------------------------------------------------------------------
 
@@ -252,22 +257,37 @@ class Variable:
     # Comparisons answer with an array of truth values: there is nothing in them to differentiate.
 
     def __lt__(self, other: Any) -> Array:
-        return self._data < raw(other)
+        return _compared("less", self, other)
 
     def __le__(self, other: Any) -> Array:
-        return self._data <= raw(other)
+        return _compared("less_equal", self, other)
 
     def __gt__(self, other: Any) -> Array:
-        return self._data > raw(other)
+        return _compared("less", other, self)
 
     def __ge__(self, other: Any) -> Array:
-        return self._data >= raw(other)
+        return _compared("less_equal", other, self)
 
     def __eq__(self, other: Any) -> Array:
-        return self._data == raw(other)
+        return _compared("equal", self, other)
 
     def __ne__(self, other: Any) -> Array:
-        return self._data != raw(other)
+        return _compared("not_equal", self, other)
+
+    # Truth values are Variables only while a step is recorded.
+
+    def __and__(self, other: Any) -> Array:
+        return _compared("logical_and", self, other)
+
+    __rand__ = __and__
+
+    def __or__(self, other: Any) -> Array:
+        return _compared("logical_or", self, other)
+
+    __ror__ = __or__
+
+    def __invert__(self) -> Array:
+        return _compared("not_equal", self, True)
 
     __hash__ = object.__hash__
 
@@ -282,13 +302,26 @@ class Variable:
         return (self[place] for place in range(self.shape[0]))
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self.data)
 
     def __float__(self) -> float:
         return float(self.item())
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __index__(self) -> int:
+        array = self.data
+        if self.size != 1 or array.dtype.kind not in "iu":
+            raise TypeError(f"expected one integer as an index, got {array.dtype} {self.shape}")
+        return int(array.item())
+
+    def __format__(self, how: str) -> str:
+        if not how:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(f"{how!r} is for one number, and this Variable has the shape {self.shape}: use .item()")
+        return format(self.item(), how)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError(
@@ -308,8 +341,18 @@ class Variable:
         memo[id(self)] = copy
         copy._data = None if self._data is None else namespace(self._data).asarray(self._data, copy=True)
         copy.creator, copy.name = None, self.name
-        copy.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
+        copy.grad = None if self.grad is None else as_variable(self.grad).__deepcopy__(memo)
         return copy
+
+    def __copy__(self) -> Variable:
+        return self.__deepcopy__({})
+
+    def __getstate__(self) -> tuple[Any, dict[str, Any]]:
+        """What a pickle has: the numbers, and not how they were made."""
+        state: Any = object.__getstate__(self)
+        others, slots = state
+        slots.pop("cut", None)
+        return others, {**slots, "creator": None}
 
 
 class Parameter(Variable):
@@ -333,10 +376,14 @@ class Parameter(Variable):
     @property
     def data(self) -> Array:
         """The array itself."""
+        if Config.tape is not None:
+            Config.tape.refuse(".data was read")
         return self._data
 
     @data.setter
     def data(self, value: Any) -> None:
+        if Config.tape is not None and self._data is not None:  # a size that is known now is no change
+            Config.tape.refuse(".data was set")
         if not self.bound:
             self._data = None if value is None else _checked(value)
         elif value is not self._data:
@@ -352,6 +399,12 @@ class Parameter(Variable):
         copy = super().__deepcopy__(memo)
         copy.bound = False  # type: ignore[attr-defined]  # the copy's model gives it a vector of its own
         return copy
+
+
+def _compared(name: str, x0: Any, x1: Any) -> Any:
+    """An array of truth values; a Variable of them while a step is recorded, since they are computed anew each time."""
+    operation = getattr(import_module("cartwheel.nn.functions.comparison"), name)
+    return operation(x0, x1) if Config.tape is not None else operation.forward(None, raw(x0), raw(x1))
 
 
 def wrapped(array: Array) -> Variable:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from cartwheel.nn.array import Array, namespace
+from cartwheel.nn.config import Config
 from cartwheel.nn.flat import Layout
-from cartwheel.nn.variable import Parameter, raw
+from cartwheel.nn.functions.shape import concat, reshape
+from cartwheel.nn.variable import Parameter, Variable, raw
 
 #: Parameters with their names.
 Named = Sequence[tuple[str, Parameter]]
@@ -81,9 +83,11 @@ class Selection:
         """A new vector `(..., n)` of the gradients, zeros where there is none."""
         if not self.params:
             return np.zeros(0, np.float32)
+        gradients = gradients_of(self.params, self.layout.names)
+        if Config.tape is not None and all(p.grad is not None for p in self.params):
+            return raw(concat([reshape(p.grad, (-1,)) for p in self.params]))
         data = self.params[0]._data
         xp = namespace(data)
-        gradients = [xp.zeros_like(p._data) if p.grad is None else raw(p.grad) for p in self.params]
         lead = data.shape[: data.ndim - len(self.layout.shapes[0])]
         if not lead:
             return xp.concat(gradients, axis=None)
@@ -123,14 +127,40 @@ def gathered(named: Named) -> Selection:
     return found
 
 
+def gradients_of(params: Sequence[Parameter], names: Sequence[str]) -> list[Array]:
+    """The gradients as arrays of the parameters' shapes, zeros where there is none.
+
+    TypeError for one that is no Variable, ValueError for one of another shape: it was set, or is that of a `Function`
+    whose backward is wrong.
+    """
+    found = []
+    for number, p in enumerate(params):
+        g, data = p.grad, p._data
+        if g is None:
+            found.append(namespace(data).zeros_like(data))
+        elif not isinstance(g, Variable):
+            raise TypeError(f"expected the gradient of {names[number]} to be a Variable, got {type(g).__name__}")
+        elif g._data.shape != data.shape:
+            raise ValueError(
+                f"the gradient of {names[number]} has the shape {tuple(g._data.shape)}, its data {tuple(data.shape)}"
+            )
+        else:
+            found.append(g._data)
+    return found
+
+
 def obstacle(named: Named) -> str:
     """Why these parameters can't be gathered, in words; nothing if they can."""
     waiting = [name for name, p in named if p._data is None]
     if waiting:
-        return f"{', '.join(waiting)} has no data yet; run the model once, or give its input size"
+        told = ", ".join(waiting)
+        return f"{told} has no data yet: it is known when its layer is first used, or made with its input size"
     whole = [f"{name} is {p._data.dtype}" for name, p in named if getattr(p._data.dtype, "kind", "f") != "f"]
     if whole:
         return f"what is learnt are floats, and {', '.join(whole)}"
+    if len({name for name, _ in named}) != len(named):
+        twice = next(name for place, (name, _) in enumerate(named) if name in [other for other, _ in named[:place]])
+        return f"two parameters are called {twice}: give the layers of a dict keys that differ as text"
     if any(home(p) and home(p).temporary for _, p in named):
         return "its parameters are bound to another vector by bound_to of a model around it, or of a part"
     return ""

@@ -24,7 +24,10 @@ def save_weights(path: str | PathLike[str], params: Sequence[tuple[str, Paramete
     arrays = {}
     for name, p in params:
         if p.data is None:
-            raise ValueError(f"{name} has no data yet: run the model once, or give its input size, before save_weights")
+            raise ValueError(
+                f"save_weights: {name} has no data yet: it is known when its layer is first used, or made with its "
+                "input size"
+            )
         arrays[name] = cuda.as_numpy(p.data)
     if len(arrays) != len(params):
         raise ValueError("two parameters have one name: give the layers of a dict keys that differ as text")

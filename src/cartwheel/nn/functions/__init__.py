@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cartwheel.nn import variable
-from cartwheel.nn.function import public
+from cartwheel.nn.function import FUNCTIONS
 from cartwheel.nn.functions import (
     activations,
     arithmetic,
@@ -21,6 +21,7 @@ from cartwheel.nn.functions import (
     shape,
 )
 from cartwheel.nn.functions import pooling as windows
+from cartwheel.nn.public import public, public_list, public_pair
 
 add = public(arithmetic.add)
 sub = public(arithmetic.sub)
@@ -75,7 +76,7 @@ squeeze = public(shape.squeeze)
 expand_dims = public(shape.expand_dims)
 concat = public(shape.concat)
 stack = public(shape.stack)
-split = public(shape.split)
+split = public_list(shape.split)
 flip = public(shape.flip)
 
 pad = public(padding.pad)
@@ -123,6 +124,13 @@ deconv2d = public(convolution.deconv2d)
 
 rnn = public(recurrent.rnn)
 gru = public(recurrent.gru)
-lstm = public(recurrent.lstm)
+lstm = public_pair(recurrent.lstm)
+
+__all__ = sorted(FUNCTIONS)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 variable.use_functions(sys.modules[__name__])  # operators and methods of Variables mean these

@@ -122,6 +122,11 @@ div.rules = (
 neg.rules = (lambda g, y, x: -g,)
 
 
+def as_floats(x: Any) -> Any:
+    """x, but integers as floats: small ones would overflow."""
+    return x * 1.0 if getattr(getattr(x, "dtype", None), "kind", "f") in "biu" else x
+
+
 # --- type and memory -------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cartwheel.nn.array import Array
 from cartwheel.nn.function import NOT_ZERO, OPEN_INTERVAL, POSITIVE, REAL, Domain, function, operation
-from cartwheel.nn.functions.arithmetic import sum_to
+from cartwheel.nn.functions.arithmetic import as_floats, sum_to
 from cartwheel.nn.mistakes import mistake
 
 # --- for rules -------------------------------------------------------------------------------------------------------
@@ -87,10 +87,12 @@ def pow(xp: Any, x: Array, c: Array) -> Array:  # noqa: A001  # the field's name
 
 def _pow_by_x(g: Any, y: Any, x: Any, c: Any) -> Any:
     if not isinstance(c, int | float):
+        x, c = as_floats(x), as_floats(c)
         x_or_1 = where((c == 0) & (x == 0), 1.0, x)  # 0 * 0 ** -1 would be NaN
         return sum_to(_scaled(g, c * x_or_1 ** (c - 1)), x.shape)
     if c == 0:
         return _zero(g)
+    c = float(c)
     slope = c * (x if c == 2 else x ** (c - 1))
     return g * slope if c >= 1 and float(c).is_integer() else _scaled(g, slope)
 
@@ -191,16 +193,21 @@ def arctanh(xp: Any, x: Array) -> Array:
     return xp.atanh(x)
 
 
+def _square(x: Any) -> Any:
+    x = as_floats(x)
+    return x * x
+
+
 sin.rules = (lambda g, y, x: g * cos(x),)
 cos.rules = (lambda g, y, x: -g * sin(x),)
 tan.rules = (lambda g, y, x: g * (1.0 + y * y),)
 arcsin.rules = (lambda g, y, x: _scaled(g, 1.0 / sqrt((1.0 - x) * (1.0 + x))),)
 arccos.rules = (lambda g, y, x: _scaled(g, -1.0 / sqrt((1.0 - x) * (1.0 + x))),)
-arctan.rules = (lambda g, y, x: g / (1.0 + x * x),)
+arctan.rules = (lambda g, y, x: g / (1.0 + _square(x)),)
 sinh.rules = (lambda g, y, x: g * cosh(x),)
 cosh.rules = (lambda g, y, x: g * sinh(x),)
 tanh.rules = (lambda g, y, x: g * (1.0 - y * y),)
-arcsinh.rules = (lambda g, y, x: g / sqrt(1.0 + x * x),)
+arcsinh.rules = (lambda g, y, x: g / sqrt(1.0 + _square(x)),)
 arccosh.rules = (lambda g, y, x: _scaled(g, 1.0 / sqrt((x - 1.0) * (x + 1.0))),)
 arctanh.rules = (lambda g, y, x: _scaled(g, 1.0 / ((1.0 - x) * (1.0 + x))),)
 
@@ -274,7 +281,7 @@ def _clip(xp: Any, x: Array, *, x_min: float, x_max: float) -> Array:
     return xp.minimum(y, x_max) if x_max != math.inf else y
 
 
-_clip.rules = (lambda g, y, x, x_min, x_max: where((x < x_min) | (x > x_max), 0.0, g),)
+_clip.rules = (lambda g, y, x, x_min, x_max: where(x < x_min, 0.0, where(x > x_max, 0.0, g)),)
 
 
 @function(REAL)

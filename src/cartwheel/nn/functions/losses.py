@@ -13,7 +13,7 @@ import numpy as np
 from cartwheel.nn.array import Array, namespace
 from cartwheel.nn.function import REAL, UNIT, Fused, function, operation
 from cartwheel.nn.functions.activations import below_largest, log_softmax, sigmoid
-from cartwheel.nn.functions.arithmetic import cast, mul, sum_to
+from cartwheel.nn.functions.arithmetic import as_floats, cast, mul, sum_to
 from cartwheel.nn.functions.elementwise import clip, exp, maximum, where
 from cartwheel.nn.functions.reductions import _max, _min, _sum, sum  # noqa: A004  # the field's name
 from cartwheel.nn.functions.regularisation import check_numbers, kind_of
@@ -54,7 +54,8 @@ def mean_squared_error(x0: Any, x1: Any) -> Any:
 
     ValueError where the shapes differ, unless one stretches to the other.
     """
-    return _mean_squared_error(x0, x1, rows=_rows(_common_shape("mean_squared_error", x0, x1)))
+    rows = _rows(_common_shape("mean_squared_error", x0, x1))
+    return _mean_squared_error(_signed(x0, x1), x1, rows=rows)
 
 
 @function(REAL)
@@ -66,7 +67,13 @@ def huber(x0: Any, x1: Any, delta: float = 1.0) -> Any:
     if not 0 < delta < math.inf:
         raise mistake("huber", f"expected a delta above 0, got {delta}")
     shape = _common_shape("huber", x0, x1)
-    return _huber(x0, x1, delta=float(delta), count=math.prod(shape) or math.nan)
+    return _huber(_signed(x0, x1), x1, delta=float(delta), count=math.prod(shape) or math.nan)
+
+
+def _signed(x0: Any, x1: Any) -> Any:
+    """x0, as floats if both are integers: differences of small ones, or their squares, would overflow."""
+    kinds = (getattr(getattr(raw(x), "dtype", None), "kind", "f") for x in (x0, x1))
+    return x0 if "f" in kinds else as_floats(x0)
 
 
 def _common_shape(name: str, x0: Any, x1: Any) -> tuple[int, ...]:

@@ -163,27 +163,25 @@ def _einsum(xp: Any, *xs: Array, inputs: Sequence[str], output: str) -> Array:
     return xp.einsum(f"{','.join(inputs)}->{output}", *xs, optimize=many)
 
 
-def _einsum_rule(number: int) -> Any:
+def _einsum_gradient(number: int, g: Any, xs: Sequence[Any], inputs: Sequence[str], output: str) -> Any:
     """The gradient by one operand: the same sum with the gradient in its place.
 
     An axis that no other operand has, nor the output, was summed alone: there the gradient is the same all along.
     """
-
-    def rule(g: Any, y: Any, *xs: Any, inputs: Sequence[str], output: str) -> Any:
-        x, letters = xs[number], inputs[number]
-        others = [*inputs[:number], *inputs[number + 1 :], output]
-        known = "".join(letter for letter in letters if any(letter in other for other in others))
-        found = _einsum(*xs[:number], *xs[number + 1 :], g, inputs=others, output=known)
-        lengths = dict(zip(known, found.shape, strict=True))
-        spread = tuple(lengths.get(letter, 1) for letter in letters)
-        found = reshape(found, spread)
-        found = sum_to(found, tuple(1 if have == 1 else want for have, want in zip(spread, x.shape, strict=True)))
-        return broadcast_to(found, x.shape)
-
-    return rule
+    x, letters = xs[number], inputs[number]
+    others = [*inputs[:number], *inputs[number + 1 :], output]
+    known = "".join(letter for letter in letters if any(letter in other for other in others))
+    found = _einsum(*xs[:number], *xs[number + 1 :], g, inputs=others, output=known)
+    lengths = dict(zip(known, found.shape, strict=True))
+    spread = tuple(lengths.get(letter, 1) for letter in letters)
+    found = reshape(found, spread)
+    found = sum_to(found, tuple(1 if have == 1 else want for have, want in zip(spread, x.shape, strict=True)))
+    return broadcast_to(found, x.shape)
 
 
-_einsum.rule_of = _einsum_rule
+_einsum.gradients = lambda g, y, wanted, *xs, inputs, output: [
+    _einsum_gradient(number, g, xs, inputs, output) if one else None for number, one in enumerate(wanted)
+]
 
 
 @function(REAL)

@@ -12,7 +12,7 @@ import numpy as np
 
 from cartwheel.nn.array import Array
 from cartwheel.nn.function import REAL, function, operation
-from cartwheel.nn.functions.arithmetic import broadcast_to, cast
+from cartwheel.nn.functions.arithmetic import as_floats, broadcast_to, cast, mul
 from cartwheel.nn.functions.elementwise import exp
 from cartwheel.nn.functions.padding import pad
 from cartwheel.nn.functions.shape import flip, places, reshape, transpose
@@ -36,11 +36,6 @@ def _per_result(x: Any, y: Any) -> int:
     """How many numbers of x went into each of y."""
     count: int = x.size // y.size if y.size else 1
     return count
-
-
-def _as_floats(x: Array) -> Array:
-    """Small integers would overflow."""
-    return x * 1.0 if getattr(x.dtype, "kind", "f") in "biu" else x
 
 
 # --- sums and means --------------------------------------------------------------------------------------------------
@@ -100,7 +95,7 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
 @operation
 def _centred(xp: Any, x: Array, *, axis: Any) -> Array:
     """x less its mean: exactly 0 where all numbers are equal, since it is the mean of the distances from the first."""
-    gone, x = places(axis, len(x.shape)), _as_floats(x)
+    gone, x = places(axis, len(x.shape)), as_floats(x)
     moved = x - x[tuple(slice(0, 1) if place in gone else slice(None) for place in range(len(x.shape)))]
     total = _total(xp, moved, axis, True)
     return moved - total / (_per_result(x, total) or 1)
@@ -159,7 +154,7 @@ _var.rules, _std.rules = (_var_rule,), (_std_rule,)
 
 @operation
 def _norm(xp: Any, x: Array, *, axis: Any, keepdims: bool) -> Array:
-    x = _as_floats(x)
+    x = as_floats(x)
     return xp.sqrt(_total(xp, x * x, axis, keepdims))
 
 
@@ -207,7 +202,7 @@ _max.rules = _min.rules = (_shared,)
 
 @operation
 def _logsumexp(xp: Any, x: Array, *, axis: Any, keepdims: bool) -> Array:
-    gone = places(axis, len(x.shape))
+    gone, x = places(axis, len(x.shape)), as_floats(x)
     peak = xp.max(x, axis=gone, keepdims=True) if x.size else xp.zeros((1,) * len(x.shape), dtype=x.dtype)
     peak = xp.where(xp.isfinite(peak), peak, 0.0)
     with np.errstate(divide="ignore"):  # the logarithm of 0 is what a sum of nothing has
@@ -222,7 +217,7 @@ def _softmax(x: Any, axis: Any) -> Any:
     """exp(x) by its sum: more exact than exp(x - y), since of a large y few digits are left after the point."""
     if x.size == 0:
         return x
-    powers = exp(x - _max(raw(x), axis=axis, keepdims=True))
+    powers = exp(x - mul(1.0, _max(raw(x), axis=axis, keepdims=True)))
     return powers / sum(powers, axis, True)
 
 
@@ -248,7 +243,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def _others(x: Any, axis: Any) -> Any:
     """For each number of x the product of all others over `axis`, without a division."""
-    gone = places(axis, len(x.shape))
+    gone, x = places(axis, len(x.shape)), as_floats(x)
     stay = tuple(place for place in range(len(x.shape)) if place not in gone)
     moved = transpose(x, stay + gone)
     rows = reshape(moved, (math.prod(x.shape[place] for place in stay), math.prod(x.shape[place] for place in gone)))

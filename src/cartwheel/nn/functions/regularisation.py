@@ -88,7 +88,7 @@ def _layer_norm_gradient(
     xp = namespace(h)
     gh = g * gamma
     gx = (gh - _mean(xp, gh, axes) - h * _mean(xp, gh * h, axes)) * inverse
-    return [gx, sum_to(g * h, gamma.shape), sum_to(g, beta.shape)]
+    return [sum_to(gx, x.shape), sum_to(g * h, gamma.shape), sum_to(g, beta.shape)]
 
 
 def _normalised_reference(x: Any, gamma: Any, beta: Any, axes: tuple[int, ...], eps: float) -> Any:
@@ -130,7 +130,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, axis: int | tuple[int, ...] = -1, 
     """gamma * h + beta, where h is x with mean 0 and variance 1 over an axis, or several.
 
     `eps` is added to the variance. gamma and beta have the shape of x along these axes; or they are one row per
-    candidate, (P, D) for x (P, B, D).
+    candidate, (P, D) for x (..., P, B, D), or for rows (B, D) that are the same for all.
     ValueError for other shapes. (Ba et al., 2016.)
     """
     shape = shape_of("layer_norm", x)
@@ -147,17 +147,26 @@ def layer_norm(x: Any, gamma: Any, beta: Any, axis: int | tuple[int, ...] = -1, 
         or shape_of("layer_norm", beta) != wanted
         or wanted != shape[len(shape) - len(axes) :]
     ):
+        if axes[0] == 1 and raw(gamma).ndim == raw(beta).ndim == len(wanted) + 1:  # rows that all candidates share
+            x, axes = reshape(x, (1, *shape)), tuple(place + 1 for place in axes)
         gamma, beta = (_aligned(one, x, axes, wanted) for one in (gamma, beta))
     return _layer_norm(x, gamma, beta, axes=axes, eps=eps)
 
 
 def _aligned(scale: Any, x: Any, axes: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
-    """A gamma or beta in a shape that stretches to that of x; its first axes may be those of x (candidates)."""
-    shape = raw(x).shape
-    lead = len(raw(scale).shape) - len(wanted)
-    if not 0 <= lead < max(1, axes[0]) or raw(scale).shape != shape[:lead] + wanted:
-        raise mistake("layer_norm", f"expected gamma and beta of shape {wanted}, that of x along axis {axes}", x, scale)
-    return reshape(scale, tuple(n if place < lead or place in axes else 1 for place, n in enumerate(shape)))
+    """A gamma or beta in a shape that stretches to that of x; an axis of candidates goes before that of the rows."""
+    shape, own = raw(x).shape, raw(scale).shape
+    stretched = [n if place in axes else 1 for place, n in enumerate(shape)]
+    if own != wanted:
+        candidates = axes[0] - 2
+        count = shape[candidates] if candidates >= 0 else -1
+        if own[1:] != wanted or count < 0 or (own[0] != count and 1 not in (own[0], count)):
+            problem = (
+                f"expected gamma and beta of shape {wanted}, that of x along axis {axes}, or one such per candidate"
+            )
+            raise mistake("layer_norm", problem, x, scale)
+        stretched[candidates] = own[0]
+    return reshape(scale, tuple(stretched))
 
 
 def _check_eps(name: str, eps: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from operator import index as as_integer
 from typing import Any
 
@@ -73,6 +73,8 @@ def transpose(x: Any, axes: Any = None) -> Any:
     """The axes of x in another order, `axes` (a sequence of all of them), or reversed."""
     if axes is None:
         axes = range(len(shape_of("transpose", x)))[::-1]
+    elif not isinstance(axes, tuple | list | range):
+        axes = (axes,)
     return _transpose(x, axes=tuple(axes))
 
 
@@ -165,7 +167,7 @@ def _stack(xp: Any, *xs: Array, axis: int) -> Array:
 @function(REAL)
 def concat(xs: Any, axis: int | None = 0) -> Any:
     """Arrays one after another along an axis that they have; for None all their numbers in one axis."""
-    xs = tuple(xs)
+    xs = operands(xs)
     if not xs:
         raise mistake("concat", "expected at least one array to join")
     if axis is None:
@@ -176,29 +178,19 @@ def concat(xs: Any, axis: int | None = 0) -> Any:
 @function(REAL)
 def stack(xs: Any, axis: int = 0) -> Any:
     """Arrays of one shape side by side, along a new axis, counted in the result."""
-    xs = tuple(xs)
+    xs = operands(xs)
     if not xs:
         raise mistake("stack", "expected at least one array to stack")
     return _stack(*xs, axis=axis)
 
 
-def _concat_rule(number: int) -> Any:
-    def rule(g: Any, y: Any, *xs: Any, axis: int) -> Any:
-        axis %= len(g.shape)
-        start = 0
-        for x in xs[:number]:
-            start += x.shape[axis]
-        return g[cut(axis, slice(start, start + xs[number].shape[axis]))]
-
-    return rule
-
-
-def _stack_rule(number: int) -> Any:
-    return lambda g, y, *xs, axis: g[cut(axis % len(g.shape), number)]
-
-
-_concat.rule_of = _concat_rule
-_stack.rule_of = _stack_rule
+def operands(xs: Any) -> tuple[Any, ...]:
+    """Arrays, lists or numbers to be joined, as arrays."""
+    arrays = tuple(xs)
+    if all(hasattr(raw(x), "shape") for x in arrays):
+        return arrays
+    xp = namespace(*map(raw, arrays))
+    return tuple(x if hasattr(raw(x), "shape") else xp.asarray(x) for x in arrays)
 
 
 def _pieces(x: Any, *, bounds: Sequence[int], axis: int) -> tuple[Any, ...]:
@@ -221,6 +213,24 @@ def _joined(gradients: Any, outputs: Any, saved: Any, x: Array, *, bounds: Seque
 
 
 _split.fused = Fused(_joined, _pieces)
+
+
+def _concat_gradients(g: Any, y: Any, wanted: Sequence[bool], *xs: Any, axis: int) -> Sequence[Any]:
+    """The gradient cut where the arrays were joined."""
+    axis %= len(g.shape)
+    bounds = [0, *accumulate(x.shape[axis] for x in xs)]
+    parts: Sequence[Any] = _split(g, bounds=bounds, axis=axis)
+    return parts
+
+
+def _stack_gradients(g: Any, y: Any, wanted: Sequence[bool], *xs: Any, axis: int) -> Sequence[Any]:
+    axis %= len(g.shape)
+    parts = _split(g, bounds=range(len(xs) + 1), axis=axis)
+    return [reshape(part, x.shape) if one else None for part, x, one in zip(parts, xs, wanted, strict=True)]
+
+
+_concat.gradients = _concat_gradients
+_stack.gradients = _stack_gradients
 
 
 @function(REAL)

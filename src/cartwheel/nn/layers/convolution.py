@@ -8,7 +8,8 @@ import numpy as np
 
 from cartwheel.nn.functions.convolution import conv2d, deconv2d
 from cartwheel.nn.initialisers import Initialiser, lecun
-from cartwheel.nn.layers.layer import Layer, Shape, initial, length_of
+from cartwheel.nn.layers.layer import Layer, Shape
+from cartwheel.nn.layers.sizes import check_dtype, check_nobias, check_sizes, initial, length_of, pair
 from cartwheel.nn.variable import Parameter
 
 
@@ -32,6 +33,12 @@ class Conv2d(Layer):
         init: Initialiser = lecun,
         rng: Any = None,
     ) -> None:
+        check_nobias(self, nobias, f"{type(self).__name__}({out_channels}, ..., in_channels=...)")
+        check_sizes(self, out_channels=out_channels, in_channels=in_channels)
+        check_dtype(self, dtype)
+        self._field = pair(self, "kernel_size", kernel_size, 1)
+        for name, value, low in (("stride", stride, 1), ("pad", pad, 0)):
+            pair(self, name, value, low)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.pad = kernel_size, stride, pad
         self.dtype, self.init, self.rng = dtype, init, rng
@@ -40,15 +47,12 @@ class Conv2d(Layer):
             self._init_W(in_channels)
         self.b = None if nobias else Parameter(np.zeros(out_channels, dtype), name="b")
 
-    def _field(self) -> tuple[int, int]:
-        return (self.kernel_size,) * 2 if isinstance(self.kernel_size, int) else self.kernel_size
-
     def _init_W(self, in_channels: int, like: Any = None) -> None:  # noqa: N802
         self.in_channels = in_channels
-        self.W.data = initial(self.init, (self.out_channels, in_channels, *self._field()), self.dtype, self.rng, like)
+        self.W.data = initial(self.init, (self.out_channels, in_channels, *self._field), self.dtype, self.rng, like)
 
     def _shapes(self) -> dict[str, Shape]:
-        return {"W": (self.out_channels, None, *self._field())}
+        return {"W": (self.out_channels, None, *self._field)}
 
     def forward(self, x: Any) -> Any:
         """(N, C, H, W) to (N, out_channels, OH, OW)."""
@@ -65,7 +69,7 @@ class Deconv2d(Conv2d):
         self.W.data = self.W.data.swapaxes(0, 1).copy()  # its inputs are those of a convolution that goes this way
 
     def _shapes(self) -> dict[str, Shape]:
-        return {"W": (None, self.out_channels, *self._field())}
+        return {"W": (None, self.out_channels, *self._field)}
 
     def forward(self, x: Any) -> Any:
         """(N, C, H, W) to (N, out_channels, OH, OW)."""

@@ -10,7 +10,8 @@ from cartwheel.nn import functions
 from cartwheel.nn.functions.products import linear
 from cartwheel.nn.functions.regularisation import embed_id
 from cartwheel.nn.initialisers import Initialiser, lecun, normal
-from cartwheel.nn.layers.layer import Layer, Shape, initial, length_of
+from cartwheel.nn.layers.layer import Layer, Shape
+from cartwheel.nn.layers.sizes import check_dtype, check_nobias, check_sizes, initial, length_of
 from cartwheel.nn.variable import Parameter
 
 
@@ -29,6 +30,9 @@ class Linear(Layer):
         init: Initialiser = lecun,
         rng: Any = None,
     ) -> None:
+        check_nobias(self, nobias, f"Linear({out_size}, in_size=...)")
+        check_sizes(self, out_size=out_size, in_size=in_size)
+        check_dtype(self, dtype)
         self.in_size, self.out_size, self.dtype, self.init, self.rng = in_size, out_size, dtype, init, rng
         self.W = Parameter(None, name="W")
         if in_size is not None:
@@ -55,6 +59,8 @@ class EmbedID(Layer):
     bears_population = False
 
     def __init__(self, in_size: int, out_size: int, dtype: Any = np.float32, rng: Any = None) -> None:
+        check_sizes(self, in_size=in_size, out_size=out_size)
+        check_dtype(self, dtype)
         self.W = Parameter(initial(normal, (in_size, out_size), dtype, rng), name="W")
 
     def forward(self, x: Any) -> Any:
@@ -69,6 +75,10 @@ class Dropout(Layer):
     """Sets a share of the numbers to 0 in training, and scales the others up; `rng` is what is drawn from."""
 
     def __init__(self, dropout_ratio: float = 0.5, rng: Any = None) -> None:
+        if isinstance(dropout_ratio, bool) or not isinstance(dropout_ratio, int | float | np.number):
+            raise TypeError(f"Dropout: expected a ratio of 0 or more and below 1, got {dropout_ratio!r}")
+        if not 0.0 <= dropout_ratio < 1.0:
+            raise ValueError(f"Dropout: expected a ratio of 0 or more and below 1, got {dropout_ratio}")
         self.dropout_ratio, self.rng = dropout_ratio, rng
 
     def forward(self, x: Any) -> Any:

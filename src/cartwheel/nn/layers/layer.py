@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import is_
 from os import PathLike
 from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
@@ -12,11 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cartwheel.nn import cuda
-from cartwheel.nn.array import Array, namespace
-from cartwheel.nn.config import Config
-from cartwheel.nn.initialisers import Initialiser
-from cartwheel.nn.mistakes import mistake
-from cartwheel.nn.variable import Parameter, Variable, raw
+from cartwheel.nn.array import Array
+from cartwheel.nn.variable import Parameter, Variable
 from cartwheel.nn.vector import move
 from cartwheel.nn.weights import load_weights, save_weights
 
@@ -30,27 +26,50 @@ class Average(Parameter):
 class Layer:
     """Derive from it, make parameters and other layers attributes, and write `forward`; call an instance.
 
-    Parameters and layers are seen in the order in which they were declared, also within lists, tuples and dicts (a list
-    that begins with a number is taken for one of numbers). Each is seen once, however often it is met.
+    Parameters and layers are seen in the order in which they were declared, also within lists, tuples and dicts, but
+    not within sets, deques and other objects, nor as attributes of the class. Each is seen once, however often it is
+    met. A list that holds nothing but numbers and names is looked at again where it has grown.
+
+    A Parameter is replaced by another, or by None; anything else is a TypeError, for it would be learnt no more.
+    AttributeError for a name that layers have a meaning for, as `params`, and models, as `theta`.
     """
 
     #: Whether it works with parameters that have a leading axis, those of a population.
     bears_population = True
 
+    #: The attributes that hold what it remembers from call to call. Those of the class are a fresh memory.
+    _memories: ClassVar[tuple[str, ...]] = ()
+
     _known: Contents | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, _HOLDERS) or isinstance(self.__dict__.get(name), _HOLDERS):
-            Contents.changes += 1
-        super().__setattr__(name, value)
+        old = self.__dict__.get(name)
+        if not isinstance(value, _HOLDERS) and not isinstance(old, _HOLDERS):
+            self._set(name, value)
+            return
+        _check_place(self, name, old, value)
+        self._set(name, value)
+        Contents.changes += 1  # only now: another thread may look in between
+
+    def _set(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except AttributeError as problem:
+            raise _taken(self, name) from problem
 
     def __delattr__(self, name: str) -> None:
-        Contents.changes += 1
         super().__delattr__(name)
+        Contents.changes += 1
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies are made of."""
+        """What copies are made of. RuntimeError while the parameters are those of a population."""
+        self._check_single("a copy")
         return {name: value for name, value in self.__dict__.items() if name != "_known"}
+
+    def __repr__(self) -> str:
+        from cartwheel.nn.layers.summary import described
+
+        return described(self)
 
     @property
     def _inside(self) -> Contents:
@@ -88,6 +107,17 @@ class Layer:
 
     def _forget(self) -> None:
         """Forget what this layer itself remembers."""
+        self._recall({})
+
+    def _memory(self) -> dict[str, Any]:
+        """What this layer itself remembers."""
+        return {name: self.__dict__[name] for name in self._memories if name in self.__dict__}
+
+    def _recall(self, memory: dict[str, Any]) -> None:
+        """Remember this instead."""
+        for name in self._memories:
+            self.__dict__.pop(name, None)
+        self.__dict__.update(memory)
 
     def to_cpu(self) -> None:
         """Keep the parameters in arrays of NumPy. Gradients are forgotten."""
@@ -105,13 +135,24 @@ class Layer:
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write all parameters and averages to a file, as `nn.weights.save_weights`."""
+        self._check_single("a file of weights")
         inside = self._inside
         save_weights(path, inside.params + inside.averages)
 
     def load_weights(self, path: str | PathLike[str]) -> None:
         """Read all parameters and averages from a file of `save_weights`, as `nn.weights.load_weights`."""
+        self._check_single("a file of weights")
         inside = self._inside
         load_weights(path, inside.params + inside.averages, self._waiting_shapes(inside))
+
+    def _check_single(self, what: str) -> None:
+        """RuntimeError while the parameters are those of a population."""
+        for name, p in self._inside.params:
+            if p.bound and p.bound.data.ndim > 1:
+                raise RuntimeError(
+                    f"{what} holds one set of parameters, and {name} is bound to a population of {len(p.bound.data)} "
+                    "by bound_to: do this outside of the block, or bind one of the vectors"
+                )
 
     def _waiting_shapes(self, inside: Contents) -> dict[str, Shape]:
         """What is known of the shapes of parameters without data, by name."""
@@ -132,12 +173,10 @@ Shape = tuple[int | None, ...]
 
 # --- what is inside a layer ------------------------------------------------------------------------------------------
 
+#: What lists that grow, of losses or names, are made of.
+_NUMBERS = frozenset({int, float, bool, str, np.ndarray, np.float32, np.float64, np.int64, Variable})
 #: What most attributes are: neither a parameter nor anything that could hold one.
-_PLAIN = frozenset(
-    {int, float, bool, str, NoneType, type, FunctionType, MethodType, BuiltinFunctionType, np.ndarray, Variable}
-)
-#: What a list may begin with to be taken for one of numbers.
-_NUMBERS = frozenset({int, float, str, np.ndarray, np.float32, np.float64, Variable})
+_PLAIN = _NUMBERS | {NoneType, type, FunctionType, MethodType, BuiltinFunctionType}
 
 
 class Contents:
@@ -149,6 +188,8 @@ class Contents:
     def __init__(self, layer: Layer) -> None:
         self._changes = Contents.changes
         self._lists: list[tuple[list[Any] | dict[Any, Any], tuple[Any, ...]]] = []  # as they were found
+        self._numbers: list[list[Any]] = []  # lists of nothing but numbers, each with its length
+        self._lengths: list[int] = []
         self.params: list[tuple[str, Parameter]] = []
         self.averages: list[tuple[str, Parameter]] = []
         self.layers: list[tuple[str, Layer]] = []
@@ -160,9 +201,17 @@ class Contents:
         if self._changes != Contents.changes:
             return False
         for holder, found in self._lists:
-            values = holder.values() if isinstance(holder, dict) else holder
-            if len(found) != len(values) or not all(map(is_, found, values)):
+            now = _parts(holder)
+            if len(found) != len(now) or not all(map(is_, found, now)):
                 return False
+        return not self._numbers or self._still_numbers()
+
+    def _still_numbers(self) -> bool:
+        for place, numbers in enumerate(self._numbers):
+            length = len(numbers)
+            if not _NUMBERS.issuperset(map(type, numbers[self._lengths[place] :])):
+                return False
+            self._lengths[place] = length
         return True
 
     def _look(self, items: Iterable[tuple[Any, Any]], prefix: str) -> None:
@@ -176,35 +225,49 @@ class Contents:
             elif isinstance(value, Layer):
                 self.layers.append((name, value))
                 self._look(value.__dict__.items(), name)
-            elif isinstance(value, dict):
-                self._lists.append((value, tuple(value.values())))
-                self._look(value.items(), name)
-            elif not value or type(value[0]) not in _NUMBERS:
-                if isinstance(value, list):
-                    self._lists.append((value, tuple(value)))
-                self._look(enumerate(value), name)
+            else:
+                self._look_in(value, name)
+
+    def _look_in(self, value: Any, name: str) -> None:
+        """In a list, tuple or dict."""
+        if isinstance(value, list) and value and _NUMBERS.issuperset(map(type, value)):
+            self._numbers.append(value)
+            self._lengths.append(len(value))
+            return
+        if not isinstance(value, tuple):
+            self._lists.append((value, tuple(_parts(value))))
+        self._look(value.items() if isinstance(value, dict) else enumerate(value), name)
 
 
 _HOLDERS = (Parameter, Layer, list, tuple, dict)
 
 
-# --- sizes that are known at the first call --------------------------------------------------------------------------
+def _parts(holder: list[Any] | dict[Any, Any]) -> Sequence[Any]:
+    """What a list or dict holds; for a dict the keys as well."""
+    return (*holder, *holder.values()) if isinstance(holder, dict) else holder
 
 
-def length_of(x: Any, axis: int, layer: Layer) -> int:
-    """The length of an axis of an input. TypeError for what is no array, ValueError for one with too few axes."""
-    data = raw(x)
-    if not hasattr(data, "shape"):
-        raise mistake(type(layer).__name__, "expected an array or a Variable", type(x).__name__, kind=TypeError)
-    if not -data.ndim <= axis < data.ndim:
-        raise mistake(type(layer).__name__, f"expected an array with an axis {axis}", x)
-    return int(data.shape[axis])
+# --- what may become an attribute ------------------------------------------------------------------------------------
 
 
-def initial(init: Initialiser, shape: tuple[int, ...], dtype: Any, rng: Any, like: Any = None) -> Array:
-    """The numbers that a weight begins with, in the library of `like`. ValueError for a length below 1."""
-    if math.prod(shape) < 1:
-        raise ValueError(f"expected sizes of at least 1, got a weight of shape {shape}")
-    array = init(Config.rng if rng is None else rng, shape, dtype)
-    xp = namespace(raw(like))
-    return array if xp is np else xp.asarray(array)
+def _check_place(layer: Layer, name: str, old: Any, value: Any) -> None:
+    """TypeError for what would put a parameter out of sight, AttributeError for a name that is taken."""
+    if isinstance(old, Parameter) and not isinstance(value, Parameter | Layer | None):
+        raise TypeError(
+            f"{name} of this {type(layer).__name__} is a Parameter, and only another takes its place: for other "
+            f"numbers assign to .{name}.data; got {type(value).__name__}"
+        )
+    for kind in type(layer).__mro__:
+        own = vars(kind).get(name)
+        if own is not None and kind.__module__.startswith("cartwheel.nn."):
+            given = isinstance(own, property) and isinstance(value, Parameter | Layer)
+            if given or isinstance(own, FunctionType):
+                raise _taken(layer, name)
+
+
+def _taken(layer: Layer, name: str) -> AttributeError:
+    kind = type(layer)
+    return AttributeError(
+        f"{name} is a name that {kind.__name__}, a {kind.__mro__[1].__name__}, has a meaning for: "
+        "give what is yours another name"
+    )

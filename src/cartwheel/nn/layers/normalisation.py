@@ -9,7 +9,8 @@ import numpy as np
 from cartwheel.nn.array import namespace
 from cartwheel.nn.config import Config
 from cartwheel.nn.functions.regularisation import batch_norm, layer_norm
-from cartwheel.nn.layers.layer import Average, Layer, Shape, length_of
+from cartwheel.nn.layers.layer import Average, Layer, Shape
+from cartwheel.nn.layers.sizes import check_dtype, check_sizes, length_of
 from cartwheel.nn.variable import Parameter, raw
 
 
@@ -25,6 +26,8 @@ class BatchNorm(Layer):
     def __init__(
         self, in_size: int | None = None, decay: float = 0.9, eps: float = 2e-5, dtype: Any = np.float32
     ) -> None:
+        check_sizes(self, in_size=in_size)
+        check_dtype(self, dtype)
         self.decay, self.eps, self.dtype = decay, eps, dtype
         self.avg_mean, self.avg_var = Average(None, name="avg_mean"), Average(None, name="avg_var")
         self.gamma, self.beta = Parameter(None, name="gamma"), Parameter(None, name="beta")
@@ -65,6 +68,8 @@ class LayerNorm(Layer):
     """Normalises each row over its last axis; `gamma` and `beta (D,)` are learnt. `in_size` is D, as in BatchNorm."""
 
     def __init__(self, in_size: int | None = None, eps: float = 1e-5, dtype: Any = np.float32) -> None:
+        check_sizes(self, in_size=in_size)
+        check_dtype(self, dtype)
         self.eps, self.dtype = eps, dtype
         self.gamma, self.beta = Parameter(None, name="gamma"), Parameter(None, name="beta")
         if in_size is not None:

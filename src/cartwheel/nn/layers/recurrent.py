@@ -8,7 +8,7 @@ step. `loss.unchain_backward()` cuts the past off: gradients of later losses end
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from cartwheel.nn.array import namespace
 from cartwheel.nn.functions.recurrent import gru, lstm, rnn
 from cartwheel.nn.initialisers import Initialiser, lecun, orthogonal
 from cartwheel.nn.layers.dense import Linear
-from cartwheel.nn.layers.layer import Layer, Shape, initial, length_of
+from cartwheel.nn.layers.layer import Layer, Shape
+from cartwheel.nn.layers.sizes import check_dtype, check_sizes, initial, length_of
 from cartwheel.nn.mistakes import mistake
 from cartwheel.nn.variable import Parameter, Variable, raw
 
@@ -24,13 +25,23 @@ from cartwheel.nn.variable import Parameter, Variable, raw
 class _Recurrent(Layer):
     """What is the same for all: several layers on each other, one step or a sequence, and the memory h (B, H)."""
 
+    _memories: ClassVar[tuple[str, ...]] = ("h", "_last")
+
     h: Any = None
+    _last: tuple[Variable, ...] = ()  # what the last call gave, and what was to be remembered of it
 
     def __init__(self, hidden_size: int, in_size: int | None, layers: int, dtype: Any, rng: Any) -> None:
-        if hidden_size < 1 or layers < 1:
-            raise ValueError(f"expected sizes of at least 1, got hidden_size {hidden_size}, layers {layers}")
+        check_sizes(self, hidden_size=hidden_size, in_size=in_size, layers=layers)
+        check_dtype(self, dtype)
         self.hidden_size, self.in_size, self.dtype, self.rng = hidden_size, in_size, dtype, rng
-        self._last: tuple[Variable, ...] = ()  # what the last call gave, and what was to be remembered of it
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._memories:
+            if isinstance(value, Parameter):  # a first memory that is learnt is no parameter of this layer
+                value = value[...]
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def _stack(self, layers: int) -> None:
         """Put the layers above this one, of the same kind."""
@@ -38,16 +49,13 @@ class _Recurrent(Layer):
         size = self.hidden_size
         self.above = [kind(size, in_size=size, dtype=self.dtype, rng=self.rng) for _ in range(layers - 1)]
 
-    def _forget(self) -> None:
-        self.h, self._last = None, ()
-
     def forward(self, x: Any, resets: Any = None) -> Any:
         """The new memory (B, H) for x (B, d), or all of them (T, B, H) for x (T, B, d); of the uppermost layer."""
         in_size, axes = length_of(x, -1, self), raw(x).ndim
         Wx, Wh, _ = self._weights()
         if axes - Wh.ndim not in (0, 1):
             raise mistake(type(self).__name__, "expected one step (B, d) or a sequence (T, B, d)", x)
-        if Wx.data is None:
+        if Wx._data is None:
             self._init_W(in_size, x)
         step = axes == Wh.ndim
         if step:
@@ -63,15 +71,18 @@ class _Recurrent(Layer):
         if self._last and self._last[0].creator is None:  # by unchain_backward: so let gradients end at the memory
             for memory in self._last[1:]:
                 memory.unchain()
+        if self.h is not None and raw(self.h).shape[:-1] != xs.shape[1:-1]:
+            raise mistake(
+                type(self).__name__,
+                f"the memory (B, H) is of a batch of {_written(raw(self.h).shape[:-1])}, and now comes one of "
+                f"{_written(xs.shape[1:-1])}: call reset_state() before another batch",
+                xs,
+            )
         hs = self._run(xs, resets)
         if xs.shape[0]:
             self.h = hs[-1, ...]
-            self._last = (hs, *self._memory())
+            self._last = (hs, *(self.__dict__[name] for name in self._memories if name != "_last"))
         return hs
-
-    def _memory(self) -> tuple[Any, ...]:
-        """What it remembers."""
-        return (self.h,)
 
     def _run(self, xs: Any, resets: Any) -> Any:
         """All memories over time; the function of this kind."""
@@ -155,16 +166,16 @@ class LSTM(_Gated):
     Remembers the cell c (B, H) besides h.
     """
 
+    _memories = ("h", "c", "_last")
+
     gates = 4
     c: Any = None
-
-    def _forget(self) -> None:
-        super()._forget()
-        self.c = None
-
-    def _memory(self) -> tuple[Any, ...]:
-        return self.h, self.c
 
     def _run(self, xs: Any, resets: Any) -> Any:
         hs, self.c = lstm(xs, self.h, self.c, *self._weights(), resets)
         return hs
+
+
+def _written(batch: tuple[int, ...]) -> str:
+    """A batch in words: its rows, or those of each candidate."""
+    return " by ".join(map(str, batch)) or "no axis"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from cartwheel.nn.array import Array, namespace
+from cartwheel.nn.config import Config
 from cartwheel.nn.optimizers.hooks import Hook
-from cartwheel.nn.optimizers.settings import at
-from cartwheel.nn.optimizers.target import Target, no_gradient, target_of
+from cartwheel.nn.optimizers.settings import at, written
+from cartwheel.nn.optimizers.target import Place, Target, no_gradient, relaid, target_of
 
 
 class Optimizer:
@@ -25,8 +26,10 @@ class Optimizer:
 
         optimizer = Sign(lr=0.01).setup(model)
 
-    or writes `update_one(param)`, which changes one parameter. Parameters without a gradient, and their part of the
-    memory, stay as they are. Gradients that are not finite are used as they come: `nn.debug()` finds out from where.
+    or writes `update_one(param)`, which changes one parameter; what that remembers is its own affair, and not part of
+    `state`. Parameters without a gradient, and their part of the memory, stay as they are; those without data are
+    learnt from the update on by which they have some. Gradients that are not finite are used as they come:
+    `nn.debug()` finds out from where.
     """
 
     #: The names of the vectors (n,) that the rule keeps from update to update; they begin at zero.
@@ -41,6 +44,7 @@ class Optimizer:
         self._vector: Target | None = None
         self._step = 0
         self._memory: dict[str, Array] = {}
+        self._laid: Sequence[Place] = ()  # which parameter each number of the memory belongs to
         for name, value in settings.items():
             setattr(self, name, value)
 
@@ -56,7 +60,7 @@ class Optimizer:
         """
         vector = target_of(target)
         if self.target is not None and target is not self.target:
-            self._step, self._memory = 0, {}
+            self._step, self._memory, self._laid = 0, {}, ()
         self.target, self._vector = target, vector
         return self
 
@@ -65,8 +69,11 @@ class Optimizer:
 
         Hooks are run in the order in which they were added.
         """
+        expected = "expected a hook or a function of the list of parameters"
+        if isinstance(hook, type):
+            raise TypeError(f"{expected}, got the class {hook.__name__}: make one, {hook.__name__}(...)")
         if not isinstance(hook, Hook) and not callable(hook):
-            raise TypeError(f"expected a hook or a function of the list of parameters, got {type(hook).__name__}")
+            raise TypeError(f"{expected}, got {type(hook).__name__}")
         self.hooks.append(hook)
 
     @staticmethod
@@ -92,6 +99,9 @@ class Optimizer:
         vector = self._vector
         if vector is None:
             raise RuntimeError("an optimizer needs to know what to update: call setup(model) before update()")
+        if Config.tape is not None:
+            Config.tape.update(self)
+            return
         theta, grad, mask = vector.read()
         if mask is not None and not bool(namespace(mask).any(mask)):
             raise no_gradient()
@@ -127,13 +137,29 @@ class Optimizer:
         if not self._memory and self.memory:
             xp = namespace(theta)
             self._memory = {name: xp.zeros_like(theta) for name in self.memory}
+        for vector in self._memory.values():
+            if vector.shape != theta.shape:
+                self._lay_anew(theta)
+                break
+        if not self._laid:
+            self._laid = self._places()
+        return self._memory
+
+    def _lay_anew(self, theta: Array) -> None:
+        """Make room in the memory for parameters that have data now. ValueError if it does not fit then either."""
+        places = self._places()
+        if self._laid and self._laid is not places:
+            self._memory = {name: relaid(vector, self._laid, places) for name, vector in self._memory.items()}
+            self._laid = places
         for name, vector in self._memory.items():
             if vector.shape != theta.shape:
                 raise ValueError(
-                    f"{type(self).__name__}: the memory {name} has {vector.shape[0]} numbers, what is learnt has "
-                    f"{theta.shape[0]}: the state restored is that of another model"
+                    f"{type(self).__name__}: the memory {name} has the shape {vector.shape}, what is learnt "
+                    f"{theta.shape}: the state is that of another model, or of a population of another size"
                 )
-        return self._memory
+
+    def _places(self) -> Sequence[Place]:
+        return () if self._vector is None else self._vector.places()
 
     def state(self) -> dict[str, Any]:
         """All that changes from update to update: `step`, and copies of the memory's vectors once there are any.
@@ -143,7 +169,9 @@ class Optimizer:
         return {"step": self._step, **{name: _copied(vector) for name, vector in self._memory.items()}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave, to the bit. ValueError for the state of another kind of optimizer."""
+        """Go on from what `state` gave, to the bit. ValueError for the state of another kind, TypeError for no dict."""
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{type(self).__name__}.restore: expected what state() gave, got {type(state).__name__}")
         vectors = {name: value for name, value in state.items() if name != "step"}
         if "step" not in state or (vectors and set(vectors) != set(self.memory)):
             wanted = ", ".join(("step", *self.memory))
@@ -153,6 +181,10 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__}.restore: no memory goes with the step {step}")
         self._step = step
         self._memory = {name: _copied(vector) for name, vector in vectors.items()}
+        self._laid = ()
+
+    def __repr__(self) -> str:
+        return written(type(self).__name__, self.settings)
 
 
 def _called(
@@ -171,7 +203,7 @@ def _lend(vector: Target, grad: Array, mask: Array | None) -> None:
         if mask is not None and place.end > place.start and not bool(mask[place.start]):
             p.grad = None
         elif p.grad is not None:
-            p.grad._data[...] = namespace(grad).reshape(grad[place.start : place.end], p.shape)
+            p.grad._data[...] = namespace(grad).reshape(grad[..., place.start : place.end], p.shape)
 
 
 def _copied(vector: Array) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 from cartwheel.nn.array import Array, namespace
 from cartwheel.nn.functions.arithmetic import sum_to
 from cartwheel.nn.functions.elementwise import clip, minimum
-from cartwheel.nn.optimizers.settings import Rate, Setting, at
+from cartwheel.nn.optimizers.settings import Rate, Setting, at, written
 from cartwheel.nn.optimizers.target import Place, selected
 
 
@@ -41,6 +41,9 @@ class Hook:
         changed = self.rule(theta, grad, at(self.settings, step, type(self).__name__))
         return changed if mask is None else namespace(mask).where(mask, changed, grad), mask
 
+    def __repr__(self) -> str:
+        return written(type(self).__name__, self.settings)
+
 
 class WeightDecay(Hook):
     """Weight decay: grad + rate theta, the gradient of rate |theta|^2 / 2 added to the loss.
@@ -62,6 +65,7 @@ class WeightDecay(Hook):
 class ClipGrad(Hook):
     """Clipping by the global norm: the whole gradient times max_norm / (|grad| + 1e-6), where that is less than 1.
 
+    Of a population (P, n) each candidate's gradient is clipped by its own norm.
     A NaN in the gradient makes all of it NaN.
     """
 
@@ -73,7 +77,8 @@ class ClipGrad(Hook):
     @staticmethod
     def rule(theta: Any, grad: Any, settings: Any) -> Any:
         """Grad times a number of at most 1."""
-        norm = sum_to(grad * grad, ()) ** 0.5
+        lead = grad.shape[:-1]
+        norm = sum_to(grad * grad, (*lead, 1) if lead else ()) ** 0.5
         return grad * minimum(settings["max_norm"] / (norm + 1e-6), 1.0)
 
 
@@ -105,6 +110,9 @@ class FreezeParam(Hook):
                 raise TypeError(f"expected layers, parameters or names to freeze, got {type(thing).__name__}")
         self.things = things
         self._found: tuple[Sequence[Place], Array] | None = None
+
+    def __repr__(self) -> str:
+        return f"FreezeParam({', '.join(map(repr, self.things))})"
 
     def change(
         self, theta: Array, grad: Array, mask: Array | None, step: int, places: Sequence[Place]

@@ -36,8 +36,19 @@ class Setting:
         return self if instance is None else vars(instance)["settings"][self._name]
 
     def __set__(self, instance: Any, value: Any) -> None:
-        given = value if self._schedule and callable(value) else self._checked(instance, value)
+        given = (
+            self._scheduled(instance, value) if self._schedule and callable(value) else self._checked(instance, value)
+        )
         vars(instance).setdefault("settings", {})[self._name] = given
+
+    def _scheduled(self, instance: Any, value: Any) -> Any:
+        """A schedule. TypeError for a class, and for a model, which is callable too."""
+        expected = f"expected {self._name} of {type(instance).__name__} to be a number or a schedule, got "
+        if isinstance(value, type):
+            raise TypeError(f"{expected}the class {value.__name__}")
+        if hasattr(value, "named_params"):
+            raise TypeError(f"{expected}a model: it is given by setup, {type(instance).__name__}(...).setup(model)")
+        return value
 
     def _checked(self, instance: Any, value: Any) -> float:
         return number(value, f"{self._name} of {type(instance).__name__}", self._low, self._below)
@@ -55,6 +66,11 @@ class Fraction(Setting):
 
     def __init__(self) -> None:
         super().__init__(below=1.0)
+
+
+def written(name: str, settings: dict[str, Any]) -> str:
+    """An optimizer or a hook as it is made."""
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
 
 
 def at(settings: dict[str, Any], step: int, owner: str) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""Element-wise opcodes without transcendental functions. Level: EXACT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cartwheel.kernels.opcodes.blocks import blocks, operand, result
+from cartwheel.kernels.opcodes.forms import elementwise, output_word
+from cartwheel.kernels.opcodes.registry import opcode
+
+_ONE, _TWO, _THREE = output_word(1), output_word(2), output_word(3)
+
+
+@opcode(elementwise(1))
+def copy(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x."""
+    for block in range(blocks(row)):
+        x, y = operand(row, numbers, 0, block), result(row, numbers, _ONE, block)
+        for i in range(len(y)):
+            y[i] = x[i]
+
+
+@opcode(elementwise(2))
+def add(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x0 + x1."""
+    for block in range(blocks(row)):
+        x0, x1 = operand(row, numbers, 0, block), operand(row, numbers, 1, block)
+        y = result(row, numbers, _TWO, block)
+        for i in range(len(y)):
+            y[i] = x0[i] + x1[i]
+
+
+@opcode(elementwise(2))
+def sub(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x0 - x1."""
+    for block in range(blocks(row)):
+        x0, x1 = operand(row, numbers, 0, block), operand(row, numbers, 1, block)
+        y = result(row, numbers, _TWO, block)
+        for i in range(len(y)):
+            y[i] = x0[i] - x1[i]
+
+
+@opcode(elementwise(2))
+def mul(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x0 x1."""
+    for block in range(blocks(row)):
+        x0, x1 = operand(row, numbers, 0, block), operand(row, numbers, 1, block)
+        y = result(row, numbers, _TWO, block)
+        for i in range(len(y)):
+            y[i] = x0[i] * x1[i]
+
+
+@opcode(elementwise(2))
+def div(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x0 / x1."""
+    for block in range(blocks(row)):
+        x0, x1 = operand(row, numbers, 0, block), operand(row, numbers, 1, block)
+        y = result(row, numbers, _TWO, block)
+        for i in range(len(y)):
+            y[i] = x0[i] / x1[i]
+
+
+@opcode(elementwise(1))
+def neg(row: Any, numbers: Any, integers: Any) -> None:
+    """y = -x."""
+    for block in range(blocks(row)):
+        x, y = operand(row, numbers, 0, block), result(row, numbers, _ONE, block)
+        for i in range(len(y)):
+            y[i] = -x[i]
+
+
+@opcode(elementwise(1))
+def sqrt(row: Any, numbers: Any, integers: Any) -> None:
+    """y = the root of x."""
+    for block in range(blocks(row)):
+        x, y = operand(row, numbers, 0, block), result(row, numbers, _ONE, block)
+        for i in range(len(y)):
+            y[i] = np.sqrt(x[i])

@@ -1,0 +1,254 @@
+"""Numbers brought elsewhere: parts placed, rows gathered by their numbers and added back, minibatches, traces.
+
+An index below 0 counts from the end, as NumPy's does. One out of range ends the run with an error (`integers[1]`), and
+reads and writes the nearest that there is. The round is `integers[0]` at that moment. Level: EXACT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cartwheel.kernels.compile import compiled
+from cartwheel.kernels.memory import part
+from cartwheel.kernels.opcodes.forms import AXES, stretch, strided
+from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+
+_ROUND, _FAILED = 0, 1
+
+
+def _states() -> Iterator[Span]:
+    """What every opcode touches that uses an index."""
+    yield stretch(_ROUND, 1, of_integers=True)
+    yield stretch(_FAILED, 1, written=True, of_integers=True)
+
+
+@compiled()
+def _checked(integers: Any, index: int, length: int) -> int:
+    """An index as a place from 0."""
+    place = index + length if index < 0 else index
+    if 0 <= place < length:
+        return place
+    integers[_FAILED] = -1
+    return 0 if place < 0 else length - 1
+
+
+@compiled()
+def _round(integers: Any, rounds: int) -> int:
+    """The round, if there are so many; else the run has failed."""
+    if 0 <= integers[_ROUND] < rounds:
+        return integers[_ROUND]  # type: ignore[no-any-return]
+    integers[_FAILED] = -1
+    return 0
+
+
+# --- parts of an array -----------------------------------------------------------------------------------------------
+
+# Words 1 to 4 the lengths of the axes, 5 the offset of x, 6 to 9 its strides, 10 the offset of y, 11 to 14 its strides.
+LENGTHS, PLACED, PLACE = 1, 5, 10
+
+
+def _placing(row: Any) -> Iterator[Span]:
+    lengths = row[LENGTHS : LENGTHS + AXES].tolist()
+    if min(lengths) < 0:
+        raise ValueError("a length below 0")
+    for word, written in ((PLACED, False), (PLACE, True)):
+        yield strided(int(row[word]), lengths, row[word + 1 : word + 1 + AXES].tolist(), written=written)
+
+
+@compiled()
+def _move(numbers: Any, length: int, x: int, x_step: int, y: int, y_step: int) -> None:
+    """A line of y = one of x."""
+    if x_step == 1 and y_step == 1:
+        source, found = part(numbers, x, length), part(numbers, y, length)
+        for i in range(length):
+            found[i] = source[i]
+    else:
+        for i in range(length):
+            numbers[y + i * y_step] = numbers[x + i * x_step]
+
+
+@opcode(_placing)
+def place(row: Any, numbers: Any, integers: Any) -> None:
+    """A part of y = x."""
+    for first in range(row[LENGTHS]):
+        for second in range(row[LENGTHS + 1]):
+            x = row[PLACED] + first * row[PLACED + 1] + second * row[PLACED + 2]
+            y = row[PLACE] + first * row[PLACE + 1] + second * row[PLACE + 2]
+            for third in range(row[LENGTHS + 2]):
+                to = y + third * row[PLACE + 3]
+                _move(numbers, row[LENGTHS + 3], x + third * row[PLACED + 3], row[PLACED + 4], to, row[PLACE + 4])
+
+
+# --- by arrays of integers -------------------------------------------------------------------------------------------
+
+# Of an array x (outer, axes that are indexed, inner) the numbers at some places, (outer, counts, inner): word 1 outer,
+# 2 to 4 the counts (the axes of the arrays of integers), 5 inner, 6 how many axes are indexed, 7 the offset of x, 8
+# that of what is gathered or added; then for each indexed axis its length, the offset of its integers, their 3 strides.
+WHOLE, COUNTS, INNER, INDEXED, OF_X, GATHERED, INDICES = 1, 2, 5, 6, 7, 8, 9
+PER_INDEX, MOST_INDEXED = 5, 4
+
+
+def _indexing(writes_x: bool) -> Form:
+    def spans(row: Any) -> Iterator[Span]:
+        whole, *counts, inner, indexed = row[WHOLE : INDEXED + 1].tolist()
+        if min(*counts, whole, inner) < 0 or not 1 <= indexed <= MOST_INDEXED:
+            raise ValueError("lengths that make no sense")
+        size = whole * inner
+        gathered = size * counts[0] * counts[1] * counts[2]
+        for word in range(INDICES, INDICES + PER_INDEX * indexed, PER_INDEX):
+            length, offset, *steps = row[word : word + PER_INDEX].tolist()
+            if length < 0 or (gathered and length == 0):
+                raise ValueError("an axis without numbers can't be indexed")
+            size *= length
+            yield strided(offset, counts, steps, of_integers=True)
+        yield stretch(int(row[OF_X]), size, written=writes_x)
+        yield stretch(int(row[GATHERED]), gathered, written=not writes_x)
+        yield from _states()
+
+    return spans
+
+
+@compiled()
+def _indexed_place(row: Any, integers: Any, number: int) -> int:
+    """Which of the indexed places the number-th is, counted over all indexed axes."""
+    first, middle, last = 0, 0, number
+    if number >= row[COUNTS + 2]:  # divisions take longer than all the rest
+        rest, last = number // row[COUNTS + 2], number % row[COUNTS + 2]
+        first, middle = rest // row[COUNTS + 1], rest % row[COUNTS + 1]
+    at = 0
+    for k in range(row[INDEXED]):
+        word = INDICES + k * PER_INDEX
+        index = integers[row[word + 1] + first * row[word + 2] + middle * row[word + 3] + last * row[word + 4]]
+        at = at * row[word] + _checked(integers, index, row[word])
+    return at
+
+
+@compiled()
+def _places(row: Any) -> int:
+    """How many places the indexed axes have."""
+    places = 1
+    for k in range(row[INDEXED]):
+        places *= row[INDICES + k * PER_INDEX]
+    return places
+
+
+@opcode(_indexing(writes_x=False))
+def gather(row: Any, numbers: Any, integers: Any) -> None:
+    """y = the numbers of x at some places."""
+    inner, count = row[INNER], row[COUNTS] * row[COUNTS + 1] * row[COUNTS + 2]
+    for outer in range(row[WHOLE]):
+        x, y = row[OF_X] + outer * _places(row) * inner, row[GATHERED] + outer * count * inner
+        for number in range(count):
+            source = part(numbers, x + _indexed_place(row, integers, number) * inner, inner)
+            found = part(numbers, y + number * inner, inner)
+            for i in range(inner):
+                found[i] = source[i]
+
+
+@opcode(_indexing(writes_x=True))
+def scatter(row: Any, numbers: Any, integers: Any) -> None:
+    """x = zeros, with the numbers that are gathered added at their places, one after the other."""
+    inner, count = row[INNER], row[COUNTS] * row[COUNTS + 1] * row[COUNTS + 2]
+    size = _places(row) * inner
+    everything = part(numbers, row[OF_X], row[WHOLE] * size)
+    for i in range(len(everything)):
+        everything[i] = 0
+    for outer in range(row[WHOLE]):
+        x, y = row[OF_X] + outer * size, row[GATHERED] + outer * count * inner
+        for number in range(count):
+            found = part(numbers, x + _indexed_place(row, integers, number) * inner, inner)
+            source = part(numbers, y + number * inner, inner)
+            for i in range(inner):
+                found[i] += source[i]
+
+
+# --- by the round ----------------------------------------------------------------------------------------------------
+
+# Word 1 how many rows x has, 2 their length, 3 the offset of x, 4 how many rows a minibatch has, 5 the offset of y,
+# 6 that of the integers that name the rows, 7 for how many rounds there are such.
+ROWS, LENGTH, SOURCE, BATCH, BATCHED, NAMES, ROUNDS = range(1, 8)
+
+
+def _batches(integers_moved: bool) -> Form:
+    def spans(row: Any) -> Iterator[Span]:
+        rows, length, batch, rounds = (int(row[word]) for word in (ROWS, LENGTH, BATCH, ROUNDS))
+        if min(rows, length, batch) < 0 or rounds < 1 or (batch and not rows):
+            raise ValueError("lengths or rounds that make no sense")
+        yield stretch(int(row[SOURCE]), rows * length, of_integers=integers_moved)
+        yield stretch(int(row[BATCHED]), batch * length, written=True, of_integers=integers_moved)
+        yield stretch(int(row[NAMES]), batch * rounds, of_integers=True)
+        yield from _states()
+
+    return spans
+
+
+@compiled()
+def _batch(row: Any, integers: Any, of: Any) -> None:
+    """The rows of this round's minibatch."""
+    length = row[LENGTH]
+    names = row[NAMES] + _round(integers, row[ROUNDS]) * row[BATCH]
+    for number in range(row[BATCH]):
+        source = part(of, row[SOURCE] + _checked(integers, integers[names + number], row[ROWS]) * length, length)
+        found = part(of, row[BATCHED] + number * length, length)
+        for i in range(length):
+            found[i] = source[i]
+
+
+@opcode(_batches(integers_moved=False))
+def minibatch(row: Any, numbers: Any, integers: Any) -> None:
+    """y = this round's rows of x."""
+    _batch(row, integers, numbers)
+
+
+@opcode(_batches(integers_moved=True))
+def minibatch_of_integers(row: Any, numbers: Any, integers: Any) -> None:
+    """y = this round's rows of x, both integers."""
+    _batch(row, integers, integers)
+
+
+# Word 1 how many numbers are moved, 2 the offset of x, 3 that of y, 4 how many rounds there are numbers for.
+COUNT, FROM, TO, OF_ROUNDS = range(1, 5)
+
+
+def _rounds(stored: bool) -> Form:
+    def spans(row: Any) -> Iterator[Span]:
+        count, rounds = int(row[COUNT]), int(row[OF_ROUNDS])
+        if count < 0 or rounds < 1:
+            raise ValueError("lengths or rounds that make no sense")
+        yield stretch(int(row[FROM]), count * (1 if stored else rounds))
+        yield stretch(int(row[TO]), count * (rounds if stored else 1), written=True)
+        yield from _states()
+
+    return spans
+
+
+@opcode(_rounds(stored=True))
+def store(row: Any, numbers: Any, integers: Any) -> None:
+    """This round's row of y = x."""
+    y = row[TO] + _round(integers, row[OF_ROUNDS]) * row[COUNT]
+    for i in range(row[COUNT]):
+        numbers[y + i] = numbers[row[FROM] + i]
+
+
+@opcode(_rounds(stored=False))
+def fetch(row: Any, numbers: Any, integers: Any) -> None:
+    """y = this round's row of x."""
+    x = row[FROM] + _round(integers, row[OF_ROUNDS]) * row[COUNT]
+    for i in range(row[COUNT]):
+        numbers[row[TO] + i] = numbers[x + i]
+
+
+# --- integers as numbers ---------------------------------------------------------------------------------------------
+
+
+def _casting(row: Any) -> Iterator[Span]:
+    yield stretch(int(row[FROM]), int(row[COUNT]), of_integers=True)
+    yield stretch(int(row[TO]), int(row[COUNT]), written=True)
+
+
+@opcode(_casting)
+def from_integers(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x, integers."""
+    for i in range(row[COUNT]):
+        numbers[row[TO] + i] = integers[row[FROM] + i]
