@@ -422,6 +422,24 @@ def test_a_parameter_without_a_gradient() -> None:
         capture(step_of(model, optimizers.SGD(0.1).setup(model)))(*data(np.float32))
 
 
+@pytest.mark.parametrize("hook", [optimizers.FreezeParam("l0"), lambda params: None], ids=["frozen", "function"])
+def test_hooks_that_are_no_rule(hook: Any) -> None:
+    model = perceptron()
+    optimizer = optimizers.SGD(0.1).setup(model)
+    optimizer.add_hook(hook)
+    with pytest.raises(RuntimeError, match="no rule on the vector alone"):
+        capture(step_of(model, optimizer))(*data(np.float32))
+
+
+def test_a_hook_of_ones_own_is_recorded_operation_by_operation() -> None:
+    class Shrink(optimizers.Hook):
+        @staticmethod
+        def rule(theta: Any, grad: Any, settings: Any) -> Any:
+            return F.tanh(grad) * 0.5
+
+    agree(*pair(perceptron(np.float64), RULES["SGD"], (Shrink(),)), *data(np.float64))
+
+
 def test_floats_of_two_types() -> None:
     with pytest.raises(TypeError, match="one type in a recorded step, got float32 and float64"):
         capture(lambda x, y: (F.sum(x), F.sum(y)))(np.ones(2, np.float32), np.ones(2))

@@ -9,10 +9,11 @@ import numpy as np
 
 from cartwheel.kernels.opcodes import ROW, products
 from cartwheel.kernels.opcodes import optimization as rules
+from cartwheel.nn.array import Array
 from cartwheel.nn.capture.builder import Builder
 from cartwheel.nn.capture.layout import Place
-from cartwheel.nn.capture.lowering import lowers
-from cartwheel.nn.capture.tape import WHOLE_RULES, Entry
+from cartwheel.nn.capture.lowering import bits, lowers
+from cartwheel.nn.capture.tape import WHOLE_HOOKS, WHOLE_RULES, Entry
 from cartwheel.nn.functions.products import _linear, matmul
 
 # --- products --------------------------------------------------------------------------------------------------------
@@ -90,11 +91,7 @@ def _rule(builder: Builder, entry: Entry) -> None:
     theta, grad, *memory = (builder.place(x) for x in entry.inputs[: 2 + memories])
     count, *rates = entry.inputs[2 + memories :]
     step = builder.steps.setdefault(id(count), builder.new((1,), "i"))
-    moved = iter(builder.place(rate) for rate in rates)
-    words, in_memory = [], 0
-    for number, value in enumerate(settings):
-        words.append(next(moved).offset if value is None else np.float64(value).view(np.int64).item())
-        in_memory |= (value is None) << number
+    in_memory, words = _settings(builder, settings, rates)
     offsets = [place.offset for place in memory] + [0] * (2 - memories)
     grad = builder.contiguous(grad, entry)
     row = [theta.size, step.offset, 1, in_memory, theta.offset, grad.offset, *offsets, *words]
@@ -102,3 +99,19 @@ def _rule(builder: Builder, entry: Entry) -> None:
     builder.emit(WHOLE_RULES[entry.what], row, entry)
     for array, place in zip(entry.outputs, (theta, *memory), strict=True):
         builder.see(array, place)  # it is done in place
+
+
+def _settings(builder: Builder, settings: Sequence[float | None], rates: Sequence[Array]) -> tuple[int, list[int]]:
+    """Which settings stand in memory, and a word for each."""
+    moved = iter(builder.place(rate) for rate in rates)
+    in_memory = sum(1 << number for number, value in enumerate(settings) if value is None)
+    return in_memory, [next(moved).offset if value is None else bits(value) for value in settings]
+
+
+@lowers(*WHOLE_HOOKS)
+def _hook(builder: Builder, entry: Entry) -> None:
+    theta, grad = (builder.contiguous(builder.place(x), entry) for x in entry.inputs[:2])
+    in_memory, words = _settings(builder, entry.attributes["settings"], entry.inputs[2:])
+    changed = builder.output(entry.outputs[0])
+    row = [theta.size, 0, 0, in_memory, theta.offset, grad.offset, changed.offset, 0, *words]
+    builder.emit(WHOLE_HOOKS[entry.what], row, entry)

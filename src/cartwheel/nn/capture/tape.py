@@ -12,8 +12,9 @@ from cartwheel.nn.array import Array
 from cartwheel.nn.config import using_config
 from cartwheel.nn.function import Function, Node, Operation
 from cartwheel.nn.mistakes import place
-from cartwheel.nn.optimizers import rules
+from cartwheel.nn.optimizers import hooks, rules
 from cartwheel.nn.optimizers.base import Optimizer
+from cartwheel.nn.optimizers.hooks import Hook
 from cartwheel.nn.optimizers.target import ModelTarget
 from cartwheel.nn.variable import Parameter, Variable, as_variable, raw
 
@@ -27,6 +28,14 @@ WHOLE_RULES = {
     rules.RMSprop.rule: "rmsprop",
     rules.Adam.rule: "adam",
     rules.AdamW.rule: "adamw",
+}
+
+
+#: The hooks that one row does.
+WHOLE_HOOKS = {
+    hooks.WeightDecay.rule: "weight_decay",
+    hooks.ClipGrad.rule: "clip_norm",
+    hooks.ClipValue.rule: "clip_value",
 }
 
 
@@ -159,7 +168,7 @@ class Tape:
         for array in (theta, *old.values()):
             self.last(array)
         for hook in optimizer.hooks:
-            g = hook.rule(x, g, _at(hook.settings, count))
+            g = self._hooked(hook, x, g, count)
         new, after = self._ruled(optimizer, x, g, {name: as_variable(array) for name, array in old.items()}, count)
         self.assign(theta, raw(new))
         vector.write(raw(new))
@@ -169,6 +178,25 @@ class Tape:
         self.assign(count._data, raw(count + 1.0))
         optimizer._step += 1
 
+    def _hooked(self, hook: Hook, theta: Variable, grad: Variable, count: Variable) -> Variable:
+        """The gradient as a hook leaves it: noted as a whole if there is an opcode for it."""
+        if not isinstance(hook, Hook) or type(hook).change is not Hook.change:
+            raise RuntimeError(f"can't record the hook {type(hook).__name__}: it is no rule on the vector alone")
+        settings = _at(hook.settings, count)
+        if hook.rule not in WHOLE_HOOKS:
+            return hook.rule(theta, grad, settings)  # type: ignore[no-any-return]
+        numbers, rates, known = _told(settings)
+        with using_config("tape", None):
+            changed = hook.rule(raw(theta), raw(grad), numbers)
+
+        def again(arrays: Sequence[Any]) -> Sequence[Any]:
+            x, g, *now = arrays
+            return [hook.rule(x, g, {**numbers, **dict(zip(rates, map(float, now), strict=True))})]
+
+        inputs = [raw(theta), raw(grad), *map(raw, rates.values())]
+        self._add(hook.rule, f"hook {type(hook).__name__}", inputs, {"settings": known}, [changed], again)
+        return as_variable(changed)
+
     def _ruled(
         self, optimizer: Optimizer, theta: Variable, grad: Variable, memory: dict[str, Variable], count: Variable
     ) -> tuple[Any, Mapping[str, Any]]:
@@ -176,15 +204,12 @@ class Tape:
         settings = _at(optimizer.settings, count)
         if optimizer.rule not in WHOLE_RULES:
             return optimizer.rule(theta, grad, {"step": count, **memory}, settings)
-        numbers = {name: float(raw(value)) for name, value in settings.items()}
+        numbers, rates, known = _told(settings)
         state = {"step": optimizer._step, **{name: raw(one) for name, one in memory.items()}}
         with using_config("tape", None):
             new, after = optimizer.rule(raw(theta), raw(grad), state, numbers)
-        rates = {name: value for name, value in settings.items() if isinstance(value, Variable)}
         inputs = [theta, grad, *memory.values(), count, *rates.values()]
-        # a rate that is asked anew each time is told by its place among the inputs
-        known = {name: None if name in rates else value for name, value in numbers.items()}
-        attributes = {"settings": tuple(known.values())}
+        attributes = {"settings": known}
         outputs = [new, *(after[name] for name in memory)]
 
         def again(arrays: Sequence[Any]) -> Sequence[Any]:
@@ -260,6 +285,13 @@ class Tape:
         again: Callable[[Sequence[Any]], Sequence[Any]],
     ) -> None:
         self.entries.append(Entry(what, name, list(arrays), dict(attributes), outputs, place(), again))
+
+
+def _told(settings: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, Variable], tuple[float | None, ...]]:
+    """Settings as numbers; those that are asked anew each time; and all in order, None for these."""
+    numbers = {name: float(raw(value)) for name, value in settings.items()}
+    rates = {name: value for name, value in settings.items() if isinstance(value, Variable)}
+    return numbers, rates, tuple(None if name in rates else value for name, value in numbers.items())
 
 
 def _at(settings: Mapping[str, Any], step: Variable) -> dict[str, Any]:

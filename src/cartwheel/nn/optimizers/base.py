@@ -10,6 +10,7 @@ from cartwheel.nn.config import Config
 from cartwheel.nn.optimizers.hooks import Hook
 from cartwheel.nn.optimizers.settings import at, written
 from cartwheel.nn.optimizers.target import Place, Target, no_gradient, relaid, target_of
+from cartwheel.nn.variable import raw
 
 
 class Optimizer:
@@ -120,12 +121,13 @@ class Optimizer:
         old = self._remembered(theta)
         settings = at(self.settings, self._step, type(self).__name__)
         new, state = self.rule(theta, grad, {"step": self._step, **old}, settings)
+        new, kept = raw(new), {name: raw(state[name]) for name in old}
         if mask is not None:
             where = namespace(theta).where
             new = where(mask, new, theta)
-            state = {name: where(mask, state[name], old[name]) for name in old}
+            kept = {name: where(mask, kept[name], old[name]) for name in old}
         vector.write(new)
-        self._memory = {name: state[name] for name in old}
+        self._memory = kept
 
     def _update_each(self, vector: Target, grad: Array, mask: Array | None) -> None:
         _lend(vector, grad, mask)

@@ -17,6 +17,7 @@ from cartwheel.nn.functions.arithmetic import sum_to
 from cartwheel.nn.functions.elementwise import clip, minimum
 from cartwheel.nn.optimizers.settings import Rate, Setting, at, written
 from cartwheel.nn.optimizers.target import Place, selected
+from cartwheel.nn.variable import raw
 
 
 class Hook:
@@ -38,7 +39,7 @@ class Hook:
         self, theta: Array, grad: Array, mask: Array | None, step: int, places: Sequence[Place]
     ) -> tuple[Array, Array | None]:
         """The new gradient, and the new mask of the gradients that are there (None if all are)."""
-        changed = self.rule(theta, grad, at(self.settings, step, type(self).__name__))
+        changed = raw(self.rule(theta, grad, at(self.settings, step, type(self).__name__)))
         return changed if mask is None else namespace(mask).where(mask, changed, grad), mask
 
     def __repr__(self) -> str:
