@@ -24,6 +24,7 @@ import numpy as np
 from cartwheel.nn import Model, Variable, no_grad, optimizers
 from cartwheel.nn import functions as F
 from cartwheel.nn import layers as L
+from cartwheel.nn.capture import capture
 from cartwheel.nn.datasets import get_adding, get_copy
 
 LENGTH, SHOWN, DELAY, SYMBOLS = 100, 5, 20, 8
@@ -130,7 +131,9 @@ class Result:
     seconds: float
 
 
-def train(task: Task, seed: int, most_steps: int, every: int = 100, batch_size: int = 64) -> Result:
+def train(
+    task: Task, seed: int, most_steps: int, every: int = 100, batch_size: int = 64, recorded: bool = False
+) -> Result:
     """Learn until the measure, looked at after `every` steps, is good enough, or for `most_steps`."""
     started = time.perf_counter()
     rng = np.random.default_rng(seed)
@@ -138,12 +141,17 @@ def train(task: Task, seed: int, most_steps: int, every: int = 100, batch_size: 
     model = Memory(*task.sizes, rng)
     optimizer = optimizers.Adam(task.lr).setup(model)
     optimizer.add_hook(optimizers.ClipGrad(1.0))
-    for step in range(1, most_steps + 1):
-        x, t = task.batch(rng, batch_size)
+
+    def learn(x: Any, t: Any) -> Variable:
         loss = task.loss(model(x, task.last), t)
         model.cleargrads()
         loss.backward()
         optimizer.update()
+        return loss
+
+    learn_from = capture(learn) if recorded else learn
+    for step in range(1, most_steps + 1):
+        loss = learn_from(*task.batch(rng, batch_size))
         if step % every == 0 or step == most_steps:
             measure = measured(model, task, xs, wanted)
             print(f"step {step:5d}   loss {loss.item():.5f}   {task.name} {measure:.5f}")
@@ -163,8 +171,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="An LSTM learns to remember.")
     parser.add_argument("--seed", type=int, default=0, help="of weights and sequences")
     parser.add_argument("--steps", type=int, default=10_000, help="for each task at most")
+    parser.add_argument("--recorded", action="store_true", help="record the training step, and replay it")
     options = parser.parse_args(words)
-    results = [(task.name, train(task, options.seed, options.steps)) for task in TASKS]
+    results = [(task.name, train(task, options.seed, options.steps, recorded=options.recorded)) for task in TASKS]
     print(f"\n{'':36}{'reached':>8}{'steps':>8}{'seconds':>9}")
     for name, result in results:
         print(f"{name:36}{result.measure:8.4f}{result.steps:8d}{result.seconds:9.1f}")
