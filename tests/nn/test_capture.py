@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import cartwheel.nn as nn
+from cartwheel.kernels.opcodes.forms import AXES, INPUTS
 from cartwheel.nn import Variable, optimizers
 from cartwheel.nn import functions as F
 from cartwheel.nn import layers as L
@@ -466,6 +467,15 @@ def test_a_tampered_row_is_refused() -> None:
                 assert not _matters(program, row, word)
             row.words[word] = kept
     program.check()
+
+
+def test_where_a_reversed_operand_is_gathered_is_checked_too() -> None:
+    program = capture(lambda x: F.add(x[:, ::-1], x)).program(data(np.float32)[0])
+    row = next(row.words for row in program.rows if row.entry.name == "add")
+    assert row[INPUTS + AXES] == -1
+    row[INPUTS + AXES + 1] = 1 << 40
+    with pytest.raises(ValueError, match=r"\(add\) reaches outside"):
+        program.check()
 
 
 def _matters(program: Any, row: Any, word: int) -> bool:
