@@ -638,7 +638,7 @@ FAULTS = [
     Fault(
         "a recording that changes theta",
         "nn/capture/tape.py",
-        "            before.theta[...] = before.kept\n",
+        "            array[...] = numbers\n",
         "",
         "nn/test_capture.py",
     ),

@@ -146,6 +146,25 @@ def test_a_function_of_ones_own_is_run_by_numpy() -> None:
     assert "(NumPy)" in recorded.program(x, t).describe()
 
 
+@TYPES
+def test_batch_normalisation_and_its_averages(dtype: Any) -> None:
+    nn.seed(3)
+    model = nn.Sequential(
+        L.Linear(6, in_size=4, dtype=dtype), L.BatchNorm(6, dtype=dtype), F.tanh, L.Linear(2, dtype=dtype)
+    )
+    x, t = data(dtype)
+    model(x)
+    before = model.averages.copy()
+    # not Adam, which would follow the rounding errors of the first bias: its gradient is 0
+    model, twin, recorded, eager = pair(model, RULES["SGD"])
+    program = recorded.program(x, t)
+    np.testing.assert_array_equal(model.averages, before)
+    agree(model, twin, recorded, eager, x, t)
+    np.testing.assert_allclose(model.averages, twin.averages, **CLOSE[dtype])
+    assert not np.allclose(model.averages, before)
+    assert all(row.words is not None for row in program.rows)
+
+
 def test_several_steps_in_one_call() -> None:
     x, t = data(np.float64)
     model, twin, recorded, eager = pair(perceptron(np.float64), RULES["Adam"])

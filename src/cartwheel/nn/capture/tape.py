@@ -61,8 +61,6 @@ class Before:
     """A learner's state before the step: to be put back after recording."""
 
     optimizer: Optimizer
-    theta: Array
-    kept: Array
     memory: dict[str, Array]
     step: int
 
@@ -76,6 +74,8 @@ class Tape:
     lasting: dict[int, Array] = field(default_factory=dict)
     before: list[Before] = field(default_factory=list)
     parameters: dict[int, Parameter] = field(default_factory=dict)
+    #: What is assigned to, by id, and its numbers before.
+    kept: dict[int, tuple[Array, Array]] = field(default_factory=dict)
     #: The number of each optimizer's update, as what schedules are asked with.
     counters: dict[int, Variable] = field(default_factory=dict)
 
@@ -146,6 +146,7 @@ class Tape:
     def assign(self, target: Array, value: Array) -> None:
         """Note that a lasting array gets new numbers; the caller writes them."""
         self.last(target)
+        self.kept.setdefault(id(target), (target, target.copy()))
         self._add("assign", "assign", [target, value], {}, [], lambda arrays: [])
 
     def update(self, optimizer: Optimizer) -> None:
@@ -161,7 +162,7 @@ class Tape:
         if mask is not None:
             raise RuntimeError("can't record an update in which some parameters have no gradient")
         step, old = optimizer._step, optimizer._remembered(theta)
-        self.before.append(Before(optimizer, theta, theta.copy(), dict(old), optimizer._step))
+        self.before.append(Before(optimizer, dict(old), optimizer._step))
         count = self.counters.setdefault(id(optimizer), as_variable(np.array(step, theta.dtype)))
         self.last(count._data)
         x, g = as_variable(theta), as_variable(grad)
@@ -269,8 +270,9 @@ class Tape:
 
     def restore(self) -> None:
         """Put all that the step has changed back as it was."""
+        for array, numbers in self.kept.values():
+            array[...] = numbers
         for before in reversed(self.before):
-            before.theta[...] = before.kept
             before.optimizer._memory, before.optimizer._step = before.memory, before.step
         for p in self.parameters.values():
             p.grad = None  # it belongs to the recording

@@ -12,6 +12,7 @@ import numpy as np
 
 from cartwheel.nn import cuda
 from cartwheel.nn.array import Array
+from cartwheel.nn.config import Config
 from cartwheel.nn.variable import Parameter, Variable
 from cartwheel.nn.vector import move
 from cartwheel.nn.weights import load_weights, save_weights
@@ -21,6 +22,12 @@ class Average(Parameter):
     """Numbers that a layer keeps and saves, but that are not learnt: the averages of batch normalisation."""
 
     __slots__ = ()
+
+    def move(self, numbers: Array) -> None:
+        """Take new numbers, in place."""
+        if Config.tape is not None:
+            Config.tape.assign(self._data, numbers)
+        self._data[...] = numbers
 
 
 class Layer:

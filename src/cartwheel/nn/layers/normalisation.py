@@ -8,6 +8,8 @@ import numpy as np
 
 from cartwheel.nn.array import namespace
 from cartwheel.nn.config import Config
+from cartwheel.nn.functions.arithmetic import add, cast, mul
+from cartwheel.nn.functions.reductions import mean, var
 from cartwheel.nn.functions.regularisation import batch_norm, layer_norm
 from cartwheel.nn.layers.layer import Average, Layer, Shape
 from cartwheel.nn.layers.sizes import check_dtype, check_sizes, length_of
@@ -54,14 +56,13 @@ class BatchNorm(Layer):
 
     def _remember(self, x: Any) -> None:
         """Move the averages towards the mean and the variance of this batch."""
-        xp = namespace(x)
         axes = (0, *range(2, x.ndim))
         count = x.size // max(x.shape[1], 1)
         if count:
-            var = xp.var(x, axis=axes) * (count / max(count - 1, 1))  # unbiased
-            for average, now in ((self.avg_mean, xp.mean(x, axis=axes)), (self.avg_var, var)):
-                average.data *= self.decay
-                average.data += xp.astype(now, average.dtype) * (1 - self.decay)
+            unbiased = mul(var(x, axes), count / max(count - 1, 1))
+            for average, now in ((self.avg_mean, mean(x, axes)), (self.avg_var, unbiased)):
+                kept = mul(average._data, self.decay)
+                average.move(add(kept, mul(cast(now, average.dtype), 1 - self.decay)))
 
 
 class LayerNorm(Layer):
