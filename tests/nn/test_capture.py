@@ -165,6 +165,24 @@ def test_batch_normalisation_and_its_averages(dtype: Any) -> None:
     assert all(row.words is not None for row in program.rows)
 
 
+@TYPES
+def test_dropout_draws_what_the_eager_step_would(dtype: Any) -> None:
+    model = nn.Sequential(L.Linear(16, in_size=4, dtype=dtype), L.Dropout(0.3), F.relu, L.Linear(2, dtype=dtype))
+    x, t = data(dtype)
+    model(x)
+    model, twin, recorded, eager = pair(model, RULES["Adam"])
+    recorded.program(x, t)
+    nn.seed(7)
+    losses = [recorded(x, t).item() for _ in range(5)] + [recorded.repeat(6, x, t).item()]
+    after = nn.Config.rng.uniform()
+    nn.seed(7)
+    expected = [eager(x, t).item() for _ in range(11)]
+    np.testing.assert_allclose(losses, [*expected[:5], expected[-1]], **CLOSE[dtype])
+    assert nn.Config.rng.uniform() == after
+    np.testing.assert_allclose(model.theta, twin.theta, **CLOSE[dtype])
+    assert all(row.words is not None for row in recorded.program(x, t).rows)
+
+
 def test_several_steps_in_one_call() -> None:
     x, t = data(np.float64)
     model, twin, recorded, eager = pair(perceptron(np.float64), RULES["Adam"])

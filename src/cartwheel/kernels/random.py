@@ -7,7 +7,8 @@ Generation", 2014: the 128-bit linear congruential generator with the XSL-RR out
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,20 @@ _ULP = 1.0 / 9007199254740992.0  # 2**-53
 
 def generators(seeds: Iterable[int]) -> NDArray[np.uint64]:
     """The generators `(E, 4)` that environments make of these episode seeds, at their beginning."""
-    rows = []
-    for seed in seeds:
-        state = np.random.PCG64(int(seed)).state["state"]
-        rows.append([x >> shift & 0xFFFFFFFFFFFFFFFF for x in (state["state"], state["inc"]) for shift in (64, 0)])
+    rows = [words_of(np.random.PCG64(int(seed)).state["state"]) for seed in seeds]
     return np.array(rows, np.uint64).reshape(-1, 4)
+
+
+def words_of(state: Mapping[str, Any]) -> NDArray[np.uint64]:
+    """The state and the increment of a PCG64, as its `state` has them, in four words: the high half of each first."""
+    halves = [x >> shift & 0xFFFFFFFFFFFFFFFF for x in (state["state"], state["inc"]) for shift in (64, 0)]
+    return np.array(halves, np.uint64)
+
+
+def state_of(words: NDArray[np.uint64]) -> dict[str, int]:
+    """The inverse of `words_of`."""
+    high, low, more, less = (int(word) for word in words)
+    return {"state": high << 64 | low, "inc": more << 64 | less}
 
 
 @compiled()

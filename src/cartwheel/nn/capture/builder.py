@@ -45,6 +45,8 @@ class Builder:
         self.constants: list[tuple[Place, Array]] = []
         self.rows: list[Row] = []
         self.floats, self.integers = 0, RESERVED
+        #: Where the state of `Config.rng` is kept while a program runs, if it draws.
+        self.generator: Place | None = None
         #: By the id of an optimizer's count: where among the integers it is kept as well.
         self.steps: dict[int, Place] = {}
         self._numbers: dict[float, Place] = {}

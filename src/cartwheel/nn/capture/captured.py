@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cartwheel.nn.array import Array
+from cartwheel.nn.capture import lower_chance as lower_chance
 from cartwheel.nn.capture import lower_indexing as lower_indexing
 from cartwheel.nn.capture import lower_losses as lower_losses  # these fill the table of lowerings
 from cartwheel.nn.capture import lower_normalisation as lower_normalisation

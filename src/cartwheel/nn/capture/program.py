@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from cartwheel.kernels.opcodes import OPCODES, ROW, Span, interpreter, target
+from cartwheel.kernels.random import state_of, words_of
 from cartwheel.nn.array import Array
 from cartwheel.nn.capture.builder import Builder, Row
 from cartwheel.nn.capture.layout import Place
 from cartwheel.nn.capture.sweep import minibatches, traces
 from cartwheel.nn.capture.tape import Before, Tape
+from cartwheel.nn.config import Config
 
 _NAMES = list(OPCODES)
 
@@ -74,6 +76,7 @@ class Program:
         self._given, self._asked = list(map(self.view, given)), list(map(self.view, asked))
         self._parameters = [(p, p._data) for p in tape.parameters.values()]
         self._learners = [self._learner(tape, builder, before) for before in tape.before]
+        self._generator = None if builder.generator is None else self.view(builder.generator).view(np.uint64)
         self._segments = self._cut()
 
     def _learner(self, tape: Tape, builder: Builder, before: Before) -> Learner:
@@ -145,15 +148,31 @@ class Program:
         """
         for learner in self._learners:
             learner.begin()
+        self._take_generator()
         for place, array in zip(self._given, inputs, strict=True):
             place[...] = array
         self._run(times)
+        self._give_generator()
         rounds = int(self.integers[0])
         for learner in self._learners:
             learner.end(rounds)
         if self.integers[1] < 0:
             raise IndexError(f"an index or a class was out of range in step {rounds} of {times} of a recorded program")
         return [place.copy() for place in self._asked]
+
+    def _take_generator(self) -> None:
+        """Draw on from where `Config.rng` stands."""
+        if self._generator is not None:
+            bits = getattr(Config.rng, "bit_generator", None)
+            if not isinstance(bits, np.random.PCG64):
+                raise TypeError("expected a Generator of PCG64 as nn.Config.rng, as when this step was recorded")
+            self._generator[...] = words_of(bits.state["state"])
+
+    def _give_generator(self) -> None:
+        """Leave `Config.rng` where the draws ended."""
+        if self._generator is not None:
+            bits = Config.rng.bit_generator
+            bits.state = {**bits.state, "state": state_of(self._generator)}
 
     def _run(self, times: int) -> None:
         run = interpreter(self.dtype.name)

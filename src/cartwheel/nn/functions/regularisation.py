@@ -33,13 +33,28 @@ def dropout(x: Any, dropout_ratio: float = 0.5, rng: Any = None) -> Any:
         raise mistake("dropout", f"expected a ratio of 0 or more and below 1, got {dropout_ratio}", x)
     if not Config.train or dropout_ratio == 0:
         return x
-    rng = Config.rng if rng is None else rng
+    shape, array = shape_of("dropout", x), raw(x)
+    if rng is None:
+        return mul(x, _dropout_mask(x, ratio=dropout_ratio))
     if not hasattr(rng, "uniform"):
         raise mistake("dropout", "expected NumPy's Generator as rng, as np.random.default_rng(0)", rng, kind=TypeError)
-    shape, array = shape_of("dropout", x), raw(x)
     xp = namespace(array)
-    mask = (rng.uniform(size=shape) >= dropout_ratio) * (1.0 / (1.0 - dropout_ratio))
+    mask = _mask(rng, shape, dropout_ratio)
     return mul(x, xp.asarray(mask, dtype=array.dtype if kind_of(array) == "f" else None))
+
+
+def _mask(rng: Any, shape: tuple[int, ...], ratio: float) -> Any:
+    """0 for a share of the numbers, drawn, and for the others what makes up for it."""
+    return (rng.uniform(size=shape) >= ratio) * (1.0 / (1.0 - ratio))
+
+
+@operation
+def _dropout_mask(xp: Any, x: Array, *, ratio: float) -> Array:
+    """A mask in the shape and type of x, drawn from `Config.rng`: an operation, so that it can be recorded."""
+    return xp.asarray(_mask(Config.rng, x.shape, ratio), dtype=x.dtype if kind_of(x) == "f" else None)
+
+
+_dropout_mask.rules = (None,)
 
 
 # --- normalisation ---------------------------------------------------------------------------------------------------
