@@ -19,9 +19,10 @@ Steps: TypeAlias = Callable[[int], float]
 
 def peer(name: str) -> Any:
     """A peer's package. UsageError where it is not installed."""
-    if importlib.util.find_spec(name) is None:
-        raise UsageError(f"{name} is not installed; make bench installs it")
-    if name.startswith("dezero") and not hasattr(np, "int"):
+    package = name.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"{package} is not installed; make bench installs it")
+    if package == "dezero" and not hasattr(np, "int"):
         setattr(np, "int", int)  # noqa: B010  # it was written for an older NumPy
     return importlib.import_module(name)
 
