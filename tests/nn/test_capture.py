@@ -221,6 +221,29 @@ def test_a_forward_alone_is_a_program_and_sees_new_weights() -> None:
     np.testing.assert_allclose(act(x).data, model(x).data, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [None, L.RNN, L.GRU, L.LSTM])
+def test_a_population_is_an_input(kind: Any) -> None:
+    """The forward of many candidates is a program: other candidates need no other recording."""
+    nn.seed(1)
+    layers = [L.Linear(5, in_size=4), F.tanh] if kind is None else [kind(5, in_size=4)]
+    model = nn.Sequential(*layers, L.Linear(2, in_size=5))
+    rng = np.random.default_rng(2)
+
+    def forward(thetas: Any, x: Any) -> Any:
+        with model.bound_to(thetas):
+            return model(x)
+
+    recorded = capture(forward)
+    for _ in range(3):
+        thetas = rng.normal(size=(6, model.theta.size)).astype(np.float32)
+        x = rng.normal(size=(6, 3, 4) if kind is None else (7, 6, 3, 4)).astype(np.float32)
+        with nn.no_grad():
+            expected = forward(thetas, x)
+        np.testing.assert_allclose(recorded(thetas, x).data, expected.data, rtol=1e-5, atol=1e-5)
+    assert len(recorded._programs) == 1
+    assert all(row.words is not None for row in recorded.program(thetas, x).rows)
+
+
 def test_views_of_inputs_are_no_constants() -> None:
     double = capture(lambda x: F.exp(x[:, ::-1].T) + F.sum(x, axis=0)[:, None])
     for seed in range(3):

@@ -11,6 +11,7 @@ import numpy as np
 
 from cartwheel.nn import functions
 from cartwheel.nn.array import Array, namespace
+from cartwheel.nn.config import Config
 from cartwheel.nn.flat import Layout
 from cartwheel.nn.graph import plot_dot_graph
 from cartwheel.nn.layers.dense import Linear
@@ -91,6 +92,8 @@ class Model(Layer):
         """
         self._vector(0)
         params = self._checked()[0]
+        if Config.tape is not None:  # the inputs of a recorded step are Variables
+            vector = raw(vector)
         _check_vector(vector, params.layout.size)
         if vector.ndim == 2:
             _check_population(self._inside)

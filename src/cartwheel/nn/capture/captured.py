@@ -113,7 +113,7 @@ class Captured:
 
     def _taped(self, arrays: list[Array]) -> tuple[Tape, Any]:
         """Run the step once, note what it computes, and put back what it changed."""
-        tape = Tape()
+        tape = Tape(arrays)
         before = copy.deepcopy(Config.rng)
         try:
             with using_config("tape", tape):

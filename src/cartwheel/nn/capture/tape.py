@@ -69,6 +69,8 @@ class Before:
 class Tape:
     """Notes operations while it is `Config.tape`."""
 
+    #: The inputs of the step.
+    given: Sequence[Array] = ()
     entries: list[Entry] = field(default_factory=list)
     #: The vectors in which parameters lie, and optimizers' memories: arrays that outlive the step, by id.
     lasting: dict[int, Array] = field(default_factory=dict)
@@ -90,8 +92,7 @@ class Tape:
         """Note a call of an operation; its result, as an array where it was a NumPy scalar."""
         for x in inputs:
             if isinstance(x, Parameter):
-                self.parameters[id(x)] = x
-                self.last(x._data)
+                self._meet(x)
         if operation.fused is not None:
             seen, saved = _as_arrays(result)
             outputs = [*_listed(seen), *_listed(saved)]
@@ -115,8 +116,7 @@ class Tape:
         """Note a call of a user's function, which NumPy runs again at every replay."""
         for x in inputs:
             if isinstance(x, Parameter):
-                self.parameters[id(x)] = x
-                self.last(x._data)
+                self._meet(x)
         arrays, made = [x._data for x in inputs], [y._data for y in outputs]
         self._add(Function, function.name, arrays, {}, made, lambda given: _listed(function.forward(*given)))
 
@@ -136,11 +136,16 @@ class Tape:
         self._add(fused, f"gradient of {node.name}", arrays, attributes, result, again)
         return result
 
+    def _meet(self, parameter: Parameter) -> None:
+        """A parameter's data outlive the step, unless they are an input: `bound_to` a vector that the step is given."""
+        root = _root(parameter._data)
+        if not any(root is x for x in self.given):
+            self.parameters[id(parameter)] = parameter
+            self.last(root)
+
     def last(self, array: Array) -> None:
         """Say that an array outlives the step."""
-        root = array
-        while isinstance(root.base, np.ndarray):
-            root = root.base
+        root = _root(array)
         self.lasting.setdefault(id(root), root)
 
     def assign(self, target: Array, value: Array) -> None:
@@ -298,6 +303,13 @@ def _told(settings: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, Vari
 
 def _at(settings: Mapping[str, Any], step: Variable) -> dict[str, Any]:
     return {name: value(step) if callable(value) else value for name, value in settings.items()}
+
+
+def _root(array: Array) -> Array:
+    """The array whose memory a view shows."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def _listed(result: Any) -> list[Any]:
