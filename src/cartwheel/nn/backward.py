@@ -14,7 +14,8 @@ import numpy as np
 
 from cartwheel.nn.array import namespace
 from cartwheel.nn.config import Config, using_config
-from cartwheel.nn.function import check_finite, creation
+from cartwheel.nn.finite import check_finite
+from cartwheel.nn.function import creation
 from cartwheel.nn.variable import Parameter, Variable, as_variable, raw, wrapped
 
 _creation = attrgetter("order")

@@ -33,7 +33,8 @@ import numpy as np
 
 from cartwheel.nn.array import as_array, namespace
 from cartwheel.nn.config import Config, using_config
-from cartwheel.nn.mistakes import described, mistake, place
+from cartwheel.nn.finite import check_finite
+from cartwheel.nn.mistakes import mistake, place
 from cartwheel.nn.variable import Variable, as_variable, raw, wrapped
 
 _order = count()
@@ -343,42 +344,3 @@ def function(domain: Domain) -> Callable[[_Call], _Call]:
         return call
 
     return enter
-
-
-# --- debugging -------------------------------------------------------------------------------------------------------
-
-
-def check_finite(name: str, inputs: Sequence[Any], outputs: Any) -> None:
-    """FloatingPointError at a NaN or infinity in `outputs`, with the operation, the user's line and the inputs."""
-    for y in _arrays(outputs):
-        bad = _not_finite(y)
-        if bad:
-            parts = [f"input {number}: {described(x)}, {_state(x)}" for number, x in enumerate(inputs)]
-            raise FloatingPointError(f"{name} gave {bad} at {place()}; " + "; ".join(parts))
-
-
-def _arrays(outputs: Any) -> list[Any]:
-    if isinstance(outputs, tuple | list):
-        return [array for one in outputs for array in _arrays(one)]
-    return [raw(outputs)] if hasattr(raw(outputs), "dtype") else []
-
-
-def _not_finite(array: Any) -> str:
-    """What is wrong with an array, in a few words; nothing if all is finite."""
-    if getattr(array.dtype, "kind", "f") not in "fc":
-        return ""
-    xp = namespace(array)
-    nans, size = int(xp.sum(xp.isnan(array))), array.size
-    infinite = int(xp.sum(xp.isinf(array)))
-    told = [f"{number} of {size} {what}" for number, what in ((nans, "NaN"), (infinite, "infinite")) if number]
-    return " and ".join(told)
-
-
-def _state(x: Any) -> str:
-    array = raw(x)
-    if not hasattr(array, "dtype"):
-        return "a number"
-    bad = _not_finite(array)
-    if bad:
-        return bad
-    return f"from {float(array.min()):.4g} to {float(array.max()):.4g}" if array.size else "empty"

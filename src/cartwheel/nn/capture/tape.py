@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from cartwheel.nn.array import Array
+from cartwheel.nn.capture.structures import as_arrays, but_arrays, fixed, listed, replaced, structured
 from cartwheel.nn.config import using_config
 from cartwheel.nn.function import Function, Node, Operation
 from cartwheel.nn.mistakes import place
@@ -94,20 +95,20 @@ class Tape:
             if isinstance(x, Parameter):
                 self._meet(x)
         if operation.fused is not None:
-            seen, saved = _as_arrays(result)
-            outputs = [*_listed(seen), *_listed(saved)]
+            seen, saved = as_arrays(result)
+            outputs = [*listed(seen), *listed(saved)]
         else:
-            seen, saved = _as_arrays(result), None
-            outputs = _listed(seen)
+            seen, saved = as_arrays(result), None
+            outputs = listed(seen)
 
         # arrays among the attributes (indices) can be inputs of the step as well
-        places = [x for x in _listed(list(attributes.values())) if isinstance(x, np.ndarray)]
+        places = [x for x in listed(list(attributes.values())) if isinstance(x, np.ndarray)]
 
         def again(arrays: Sequence[Any]) -> Sequence[Any]:
             operands, others = arrays[: len(arrays) - len(places)], iter(arrays[len(arrays) - len(places) :])
-            how = {name: _replaced(value, others) for name, value in attributes.items()}
+            how = {name: replaced(value, others) for name, value in attributes.items()}
             result = operation.forward(np, *operands, **how)
-            return _listed(result) if operation.fused is None else [*_listed(result[0]), *_listed(result[1])]
+            return listed(result) if operation.fused is None else [*listed(result[0]), *listed(result[1])]
 
         self._add(operation, operation.__name__, [*arrays, *places], attributes, outputs, again)
         return seen if operation.fused is None else (seen, saved)
@@ -118,20 +119,20 @@ class Tape:
             if isinstance(x, Parameter):
                 self._meet(x)
         arrays, made = [x._data for x in inputs], [y._data for y in outputs]
-        self._add(Function, function.name, arrays, {}, made, lambda given: _listed(function.forward(*given)))
+        self._add(Function, function.name, arrays, {}, made, lambda given: listed(function.forward(*given)))
 
     def note_gradient(self, node: Node, gradients: Sequence[Any], outputs: Sequence[Any], found: Sequence[Any]) -> Any:
         """Note a gradient derived by hand."""
-        fused, like, saved = node.operation.fused, node.saved, _listed(node.saved)
+        fused, like, saved = node.operation.fused, node.saved, listed(node.saved)
         assert fused is not None
         attributes, first, second = node.attributes, len(gradients), len(gradients) + len(outputs)
         third = second + len(saved)
 
         def again(arrays: Sequence[Any]) -> Sequence[Any]:
-            kept = _structured(like, iter(arrays[second:third]))
+            kept = structured(like, iter(arrays[second:third]))
             return list(fused.gradient(arrays[:first], arrays[first:second], kept, *arrays[third:], **attributes))
 
-        result = [None if g is None else _as_arrays(g) for g in found]
+        result = [None if g is None else as_arrays(g) for g in found]
         arrays = [*gradients, *outputs, *saved, *map(raw, node.inputs)]
         self._add(fused, f"gradient of {node.name}", arrays, attributes, result, again)
         return result
@@ -246,7 +247,7 @@ class Tape:
         lines = []
         for number, entry in enumerate(self.entries):
             operands = tuple(self._operand(x, known, roots) for x in entry.inputs)
-            attributes = tuple((name, _but_arrays(value)) for name, value in sorted(entry.attributes.items()))
+            attributes = tuple((name, but_arrays(value)) for name, value in sorted(entry.attributes.items()))
             shapes = tuple(None if y is None else (y.shape, y.dtype.str) for y in entry.outputs)
             lines.append((entry.name, operands, attributes, shapes))
             known |= {id(y): ("entry", number, place) for place, y in enumerate(entry.outputs)}
@@ -254,14 +255,14 @@ class Tape:
 
     def _operand(self, x: Any, known: Mapping[int, Any], roots: Sequence[tuple[Any, Array]]) -> Any:
         if not isinstance(x, np.ndarray):
-            return _fixed(x)
+            return fixed(x)
         if id(x) in known:
             return known[id(x)]
         for name, root in roots:
             start = root.ctypes.data
             if start <= x.ctypes.data < start + max(root.nbytes, 1):
                 return ("view", name, x.ctypes.data - start, x.shape, x.strides)
-        return _fixed(x)
+        return fixed(x)
 
     def needed(self, outputs: Sequence[Array]) -> tuple[list[Entry], set[int]]:
         """The entries that something is made of, outputs or what lasting arrays are set to; and the ids of what is."""
@@ -310,46 +311,3 @@ def _root(array: Array) -> Array:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
-
-
-def _listed(result: Any) -> list[Any]:
-    """All arrays of a structure."""
-    if isinstance(result, tuple | list):
-        return [array for one in result for array in _listed(one)]
-    return [result]
-
-
-def _structured(like: Any, arrays: Iterator[Any]) -> Any:
-    """The same structure again, of other arrays."""
-    if isinstance(like, tuple | list):
-        return tuple(_structured(one, arrays) for one in like)
-    return next(arrays)
-
-
-def _as_arrays(result: Any) -> Any:
-    if isinstance(result, tuple | list):
-        return type(result)(_as_arrays(one) for one in result)
-    return np.asarray(result) if isinstance(result, np.generic) else result
-
-
-def _fixed(x: Any) -> Any:
-    """A number, an array or a structure of them, as what can be compared."""
-    if isinstance(x, np.ndarray):
-        return ("constant", x.shape, x.dtype.str, x.tobytes())
-    if isinstance(x, tuple | list):
-        return tuple(map(_fixed, x))
-    return repr(x)
-
-
-def _but_arrays(x: Any) -> Any:
-    """A structure as what can be compared, without its arrays, which are operands."""
-    if isinstance(x, tuple | list):
-        return tuple(map(_but_arrays, x))
-    return "an array" if isinstance(x, np.ndarray) else repr(x)
-
-
-def _replaced(x: Any, arrays: Iterator[Any]) -> Any:
-    """The same structure, with other arrays."""
-    if isinstance(x, tuple | list):
-        return type(x)(_replaced(one, arrays) for one in x)
-    return next(arrays) if isinstance(x, np.ndarray) else x
