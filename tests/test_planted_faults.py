@@ -639,7 +639,7 @@ FAULTS = [
         "a recording that changes theta",
         "nn/capture/tape.py",
         "            array[...] = numbers\n",
-        "",
+        "            pass\n",
         "nn/test_capture.py",
     ),
     Fault(
