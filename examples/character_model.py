@@ -3,7 +3,7 @@
 Run it with `python examples/character_model.py`, or with `--text FILE` to learn a text of yours (UTF-8). Without one it
 learns a cumulative rhyme that this program makes: a verse names the day, and a line later it goes on with that day's
 gift and those of all days before, so that the next character may depend on one long ago. Samples are written as it
-learns; in the end over nine in ten of the verses it writes are right. The loss is the mean cross-entropy of the next
+learns; in the end over eight in ten of the verses it writes are right. The loss is the mean cross-entropy of the next
 character, in nats: a text of V different characters begins at log V, and the exponential of the loss is how many
 characters the model hesitates between. A table of losses ends the program.
 
@@ -131,7 +131,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="An LSTM learns a text, character by character.")
     parser.add_argument("--text", metavar="FILE", help="a text of yours, UTF-8, in place of the rhyme")
     parser.add_argument("--seed", type=int, default=0, help="of weights and samples")
-    parser.add_argument("--epochs", type=int, default=60, help="how often the text is read")
+    parser.add_argument("--epochs", type=int, default=80, help="how often the text is read")
     options = parser.parse_args(words)
     text = open_text(options.text)
     print(f"{len(text) + 1:,} characters, {len(text.char_to_id)} different ones")

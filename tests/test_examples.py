@@ -276,12 +276,12 @@ def test_a_text_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_rhyme_is_learnt(seed: int) -> None:
     text = characters.open_text(None)
-    model, losses = characters.train(text, seed, epochs=60)
+    model, losses = characters.train(text, seed, epochs=80)
     assert losses[-1] < 0.02
-    verses = characters.sample(model, text, np.random.default_rng(0), 4000).split("\n\n")[1:-1]
+    verses = characters.sample(model, text, np.random.default_rng(0), 12_000).split("\n\n")[1:-1]
     known = {characters.verse(day).rstrip("\n") for day in range(1, 9)}
-    assert len(verses) > 15
-    assert np.mean([verse in known for verse in verses]) > 0.9
+    assert len(verses) > 45
+    assert np.mean([verse in known for verse in verses]) > 0.8
 
 
 # --- a ring of Gaussians ----------------------------------------------------------------------------------------------
