@@ -28,16 +28,12 @@ def _like(place: Place, shape: Sequence[int], after: int = 0) -> Place:
     return Place(place.offset + after, tuple(shape), row_strides(shape))
 
 
-def _forward(builder: Builder, entry: Entry, gates: Place, xs: Place, Wx: Place, b: Place) -> None:
-    product(builder, entry, xs, Wx, b, gates)
-
-
 @lowers(through_time.rnn)
 def _rnn(builder: Builder, entry: Entry) -> None:
     xs, h, Wx, Wh, b = (builder.place(x) for x in entry.inputs[:5])
     words = _begin(builder, entry, xs, Wh, entry.inputs[5])
     hs, before = (builder.output(y) for y in entry.outputs[:2])
-    _forward(builder, entry, hs, xs, Wx, b)
+    product(builder, entry, xs, Wx, b, hs)
     scratch = builder.new(h.shape)
     h = builder.contiguous(h, entry)
     builder.emit("rnn", [*words, h.offset, hs.offset, before.offset, scratch.offset], entry)
@@ -48,7 +44,7 @@ def _gru(builder: Builder, entry: Entry) -> None:
     xs, h, Wx, Wh, b = (builder.place(x) for x in entry.inputs[:5])
     words = _begin(builder, entry, xs, Wh, entry.inputs[5])
     hs, before, gates, ahs = (builder.output(y) for y in entry.outputs)
-    _forward(builder, entry, gates, xs, Wx, b)
+    product(builder, entry, xs, Wx, b, gates)
     places = [builder.contiguous(h, entry), gates, hs, before, ahs, builder.new((h.shape[0], Wh.shape[1]))]
     builder.emit("gru", [*words, *(place.offset for place in places)], entry)
 
@@ -63,7 +59,7 @@ def _lstm(builder: Builder, entry: Entry) -> None:
     builder.see(cells, _like(whole, (T, B, H)))
     builder.see(last, _like(whole, (B, H), T * B * H))
     made = [builder.output(y) for y in (gates, hs, before, tanhs)]
-    _forward(builder, entry, made[0], xs, Wx, b)
+    product(builder, entry, xs, Wx, b, made[0])
     first = [builder.contiguous(h, entry), builder.contiguous(c, entry)]
     places = [*first, made[0], made[1], whole, made[2], made[3], builder.new((B, 4 * H))]
     builder.emit("lstm", [*words, *(place.offset for place in places)], entry)

@@ -238,9 +238,9 @@ class Tape:
         )
 
     def form(self, inputs: Sequence[Array]) -> list[tuple[Any, ...]]:
-        """What was computed from what, without the numbers that a replay computes anew: the same for two recordings
+        """What was computed from what, without the numbers that a replay computes anew.
 
-        of one step, unless its course depends on what it is given.
+        It is the same for two recordings of one step, unless its course depends on what it is given.
         """
         known: dict[int, Any] = {id(array): ("input", place) for place, array in enumerate(inputs)}
         roots = [*enumerate(self.lasting.values()), *((f"input {place}", x) for place, x in enumerate(inputs))]
