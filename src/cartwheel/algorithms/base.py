@@ -5,41 +5,60 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.experience.records import Experience, Request
-from cartwheel.policies.specification import Network
+from cartwheel.nn.flat import Layout
 
 State: TypeAlias = dict[str, Any]
+
+
+class Parameters(Protocol):
+    """What is searched: vectors `(n,)` of floats, and where to begin. A network is one, a plain point another."""
+
+    @property
+    def layout(self) -> Layout:
+        """Which part of a vector is what."""
+
+    @property
+    def size(self) -> int:
+        """n."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of floats that a request's candidates have."""
+
+    def initial(self, rng: np.random.Generator, count: int, deviation: float = 1.0) -> NDArray[Any]:
+        """`count` random vectors `(count, n)` to begin with, which stray by `deviation`."""
 
 
 @dataclass(frozen=True)
 class Best:
     """A policy that was measured: its vector `theta (n,)` and its mean return then.
 
-    `theta` is taken as a copy, in float32, and handed out read-only.
+    `theta` is taken as a copy and handed out read-only.
     """
 
-    theta: NDArray[np.float32]
+    theta: NDArray[Any]
     value: float
 
     def __post_init__(self) -> None:
-        vector = np.array(self.theta, np.float32)
+        vector = np.array(self.theta)
         vector.flags.writeable = False
         object.__setattr__(self, "theta", vector)
 
 
 class Algorithm(ABC):
-    """Maximises the mean return of a network's vector `(n,)` by asking and being told, in turn.
+    """Maximises the mean return of a vector `(n,)` by asking and being told, in turn.
 
     `ask` changes nothing: asked twice, it answers the same. All randomness follows from `seed` and the generation's
     number, so that `state` holds no generator.
     """
 
-    def __init__(self, settings: Any, network: Network, seed: int) -> None:
+    def __init__(self, settings: Any, network: Parameters, seed: int) -> None:
         self.settings, self.network, self.seed = settings, network, seed
 
     @abstractmethod
@@ -57,6 +76,11 @@ class Algorithm(ABC):
     @abstractmethod
     def tell(self, experience: Experience) -> dict[str, float]:
         """Learn from what came of the last request; returns metrics. ValueError if it does not fit the request."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the search has ended by itself (it has converged, say), in a few words; None while it goes on."""
+        return None
 
     @abstractmethod
     def state(self) -> State:

@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Algorithm, Best, Entry, State, best_of, fitness_of
+from cartwheel.algorithms.base import Algorithm, Best, Entry, Parameters, State, best_of, fitness_of
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Experience, Request
-from cartwheel.policies.specification import Network
 from cartwheel.seeds import Purpose, generator
 from cartwheel.settings import option
 
@@ -55,7 +54,7 @@ class Genetic(Algorithm):
 
     settings: GeneticSettings
 
-    def __init__(self, settings: GeneticSettings, network: Network, seed: int) -> None:
+    def __init__(self, settings: GeneticSettings, network: Parameters, seed: int) -> None:
         super().__init__(settings, network, seed)
         rng = generator(seed, Purpose.INITIAL)
         self._population = network.initial(rng, settings.population, settings.initial_std)  # (N, n)

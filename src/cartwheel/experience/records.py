@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 class Request:
     """What an algorithm wants measured: `parameters (P, n)`, each over `episodes` episodes, the same for all P."""
 
-    parameters: NDArray[np.float32]
+    parameters: NDArray[Any]
     episodes: int
 
 

@@ -55,6 +55,11 @@ class Network:
         """n, the length of the vector."""
         return self.layout.size
 
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """float32, the type of all parameters."""
+        return np.dtype(np.float32)
+
     def forward(self, theta: Array, x: Array) -> Array:
         """Outputs `(B, o)` for `theta (n,)` and `x (B, d)`, or `(P, B, o)` for `(P, n)` and `(P, B, d)`."""
         return dense_forward(theta, x, self.layout, self.specification.activation)

@@ -79,7 +79,7 @@ class Trainer:
             delete_result(metrics)
             self._tell_start()
             try:
-                while self.generation == 0 or not (self.solved or self._used_up()):
+                while self.generation == 0 or not (self.solved or self._used_up() or self.algorithm.stopped):
                     self._generation(metrics)
                     if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
                         self._save(metrics)
@@ -183,7 +183,7 @@ class Trainer:
             test = self._examine(kept, Purpose.TEST, TEST_EPISODES)
         figures = summarise(test.returns[0])
         result: dict[str, float | int | str] = {
-            "stop": "solved" if self.solved else "budget",
+            "stop": "solved" if self.solved else self.algorithm.stopped or "budget",
             "path": self.rollout.path,
             "generations": self.generation,
             "steps": self.steps,
