@@ -17,7 +17,8 @@ from cartwheel.envs.environment import Environment, find_environment
 from cartwheel.errors import CartwheelError
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import GeneralRollout, make_rollout
-from cartwheel.policies.specification import MLP, Network
+from cartwheel.policies.networks import Network
+from cartwheel.policies.specification import MLP
 from cartwheel.seeds import Purpose, episode_seeds
 from cartwheel.settings import resolve
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from cartwheel.kernels.perceptron import act
+from cartwheel.experience.lanes import Actor, load
+from cartwheel.kernels.network import act
 from cartwheel.kernels.random import generators, next_word, uniform
 from cartwheel.kernels.trigonometry import sine_cosine
-from cartwheel.kernels.vector import BLOCK
-from cartwheel.nn.flat import ACTIVATIONS
 from cartwheel.policies.actions import ActionHead, action_head
-from cartwheel.policies.specification import MLP
+from cartwheel.policies.networks import CELLS
+from cartwheel.policies.normalisation import Normalisation
+from cartwheel.policies.specification import MLP, Recurrent, Specification
 from cartwheel.spaces import Box, Discrete, MultiDiscrete
 
 EXACT, ULP = "EXACT", "ULP"
@@ -36,33 +38,36 @@ class Twin:
     run_twin: Callable[[], Any]
 
 
-def _perceptron(head: ActionHead, hidden: tuple[int, ...], activation: str, lanes: int, seed: int) -> tuple[Any, Any]:
-    rng = np.random.default_rng(seed)
-    network = MLP(hidden, activation).build(5, head.outputs)
+def _acting(
+    head: ActionHead, specification: Specification, engine: str, lanes: int, normalised: bool = False
+) -> tuple[Any, Any]:
+    """Three steps of a network: actions (3, lanes, a) of the kernel, and those of NumPy or the framework."""
+    rng = np.random.default_rng(lanes)
+    network = specification.build(5, head.outputs)
     theta = rng.normal(size=(lanes, network.size)).astype(np.float32)
-    obs = rng.normal(size=(lanes, 5)).astype(np.float32)
+    obs = rng.normal(size=(3, lanes, 5)).astype(np.float32)
+    normalisation = Normalisation(rng.normal(size=5), rng.uniform(0.5, 30.0, 5)) if normalised else None
 
     def kernel() -> Any:
-        width = -(-lanes // BLOCK) * BLOCK
-        action = np.zeros((head.size, width), np.float32)
-        weights = np.zeros((network.size, width), np.float32)
-        layers = np.full((2, max(network.sizes), width), np.nan, np.float32)  # lanes that are not in use do not matter
-        weights[:, :lanes], layers[0, :5, :lanes] = theta.T, obs.T
-        act(
-            lanes,
-            weights,
-            np.array(network.sizes, np.int64),
-            list(ACTIVATIONS).index(activation),
-            np.array(head.groups, np.int64),
-            np.array(head.low, np.float64),
-            np.array(head.high, np.float64),
-            layers,
-            action,
-        )
-        return action[:, :lanes].T
+        room = Actor(network, head, engine).lanes(lanes, normalisation)
+        room.layers[...] = np.nan  # lanes that are not in use do not matter
+        for lane in range(lanes):
+            load(room, lane, theta[lane])
+        actions = []
+        for step in obs:
+            room.layers[0, :5, :lanes] = step.T
+            act(lanes, *room)
+            actions.append(room.action[:, :lanes].T.copy())
+        return np.stack(actions)
 
     def twin() -> Any:
-        return head.decide(network.forward(theta, obs[:, None, :])[:, 0])
+        memory, actions = np.zeros((lanes, 1, network.memory_size), np.float32), []
+        for step in obs:
+            seen = step if normalisation is None else normalisation.apply(step)
+            found = [network.advance(theta[lane], seen[lane, None], memory[lane]) for lane in range(lanes)]
+            memory = np.stack([after for _, after in found])
+            actions.append(head.decide(np.concatenate([outputs for outputs, _ in found])))
+        return np.stack(actions)
 
     return kernel, twin
 
@@ -74,14 +79,22 @@ def twins() -> Iterator[Twin]:
         "multi-discrete": action_head(MultiDiscrete((2,), (2, 4), (0, 0))),
         "box": action_head(Box((2,), (-1.0, 0.5), (1.0, 3.0))),
     }
+    networks: list[tuple[Specification, tuple[str, ...]]] = [
+        (MLP(hidden, activation), ("perceptron", "program"))
+        for hidden in ((), (7,), (16, 5))
+        for activation in ("relu", "tanh", "identity")
+    ]
+    networks += [(Recurrent(cell, (6, 5), "tanh"), ("program",)) for cell in CELLS]
     for name, head in heads.items():
-        for hidden in ((), (7,), (16, 5)):
-            for activation in ("relu", "tanh", "identity"):
-                exact = name != "box" and (activation != "tanh" or not hidden)
-                for lanes in (1, 13, 32):
-                    kernel, twin = _perceptron(head, hidden, activation, lanes, seed=lanes)
-                    case = f"{name}, hidden {hidden}, {activation}, {lanes} lanes"
-                    yield Twin("perceptron.act", case, EXACT if exact else ULP, kernel, twin)
+        for specification, engines in networks:
+            rounded = isinstance(specification, Recurrent) or (
+                bool(specification.hidden) and "tanh" in str(specification)
+            )
+            for lanes, engine in product((1, 13, 32), engines):
+                normalised = lanes == 13
+                kernel, twin = _acting(head, specification, engine, lanes, normalised)
+                case = f"{engine}, {name}, {specification}, {lanes} lanes"
+                yield Twin("network.act", case, ULP if rounded or name == "box" else EXACT, kernel, twin)
 
     def words() -> Any:
         row = generators([12345])[0]

@@ -14,7 +14,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from twins import EXACT, Twin, twins
 
+from cartwheel.experience.lanes import Actor, load
+from cartwheel.kernels.network import act
 from cartwheel.kernels.trigonometry import sine_cosine
+from cartwheel.policies.actions import action_head
+from cartwheel.policies.specification import MLP
+from cartwheel.spaces import Box
 
 ALL = list(twins())
 
@@ -53,6 +58,26 @@ def test_kernels_agree_with_compilation_off() -> None:
     assert int(done.stdout) == len(ALL)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
+@pytest.mark.parametrize("hidden", [(), (16,), (33, 20), (64, 64)])
+def test_both_engines_make_the_same_numbers(hidden: tuple[int, ...], activation: str) -> None:
+    """To the bit: so that which of them is the faster one may decide."""
+    head = action_head(Box((3,), (-1.0,) * 3, (1.0,) * 3))
+    network = MLP(hidden, activation).build(7, 3)
+    theta = np.random.default_rng(0).normal(scale=0.2, size=(32, network.size)).astype(np.float32)
+    observation = np.random.default_rng(1).normal(size=(7, 32)).astype(np.float32)
+    actions = []
+    for engine in ("perceptron", "program"):
+        room = Actor(network, head, engine).lanes(32)
+        for lane in range(32):
+            load(room, lane, theta[lane])
+        room.layers[0, :7] = observation
+        act(32, *room)
+        actions.append(room.action)
+    assert actions[0].tobytes() == actions[1].tobytes()
+    assert np.unique(actions[0]).size > 32
+
+
 def test_a_wrong_kernel_is_noticed() -> None:
     pair = ALL[0]
     wrong = Twin(pair.kernel, pair.case, pair.level, lambda: np.asarray(pair.run_kernel()) + 1, pair.run_twin)
@@ -61,7 +86,10 @@ def test_a_wrong_kernel_is_noticed() -> None:
 
 
 def test_every_entry_point_has_a_twin() -> None:
-    """The rollout's twin is the general path (tests/experience), the environments' is Gymnasium (tests/envs)."""
+    """The rollout's twin is the general path (tests/experience), the environments' is Gymnasium (tests/envs).
+
+    What is only ever compiled into these has none of its own.
+    """
     folder = Path(__file__).parents[2] / "src" / "cartwheel" / "kernels"
     entries = set()
     for path in folder.glob("*.py"):
@@ -69,7 +97,8 @@ def test_every_entry_point_has_a_twin() -> None:
         for line, following in pairwise(lines):
             if line.startswith("@compiled(") and following.startswith("def ") and not following.startswith("def _"):
                 entries.add(f"{path.stem}.{following[4:].partition('(')[0]}")
-    assert entries - {"rollout.rollout"} == {pair.kernel for pair in ALL}
+    inner = {"network.load", "network.move", "perceptron.forward"}
+    assert entries - inner - {"rollout.rollout"} == {pair.kernel for pair in ALL}
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ def test_sizes_by_hand(hidden: tuple[int, ...], inputs: int, outputs: int, sizes
     network = MLP(hidden).build(inputs, outputs)
     assert (network.sizes, network.size) == (sizes, size)
     assert network.layout == dense_layout(sizes)
-    assert network.specification == MLP(hidden)
+    assert network.described == "-".join(map(str, sizes))
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])

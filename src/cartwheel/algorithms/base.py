@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cartwheel.experience.records import Experience, Request
 from cartwheel.nn.flat import Layout
+from cartwheel.policies.normalisation import Normalisation
 
 State: TypeAlias = dict[str, Any]
 
@@ -39,11 +40,13 @@ class Parameters(Protocol):
 class Best:
     """A policy that was measured: its vector `theta (n,)` and its mean return then.
 
-    `theta` is taken as a copy and handed out read-only.
+    `normalisation` is what it saw observations through, where it did. `theta` is taken as a copy and handed out
+    read-only.
     """
 
     theta: NDArray[Any]
     value: float
+    normalisation: Normalisation | None = None
 
     def __post_init__(self) -> None:
         vector = np.array(self.theta)
@@ -72,6 +75,14 @@ class Algorithm(ABC):
         It is one of the request's candidates: the best of a population (`best_of`), or the one that an algorithm with
         a policy of its own has measured. To be asked before `tell`; changes nothing. ValueError as of `tell`.
         """
+
+    def finalists(self, experience: Experience, count: int) -> list[Best]:
+        """The policies, at most `count`, that fresh episodes should choose from, the best first; changes nothing.
+
+        A maximum over noisy means flatters: the best of a population is the better chosen among its best few measured
+        again (`leaders_of`). An algorithm with a policy of its own names that.
+        """
+        return [self.best(experience)]
 
     @abstractmethod
     def tell(self, experience: Experience) -> dict[str, float]:
@@ -114,8 +125,13 @@ def fitness_of(request: Request, experience: Experience) -> NDArray[np.float64]:
     return np.where(np.isnan(fitness), -np.inf, fitness)
 
 
+def leaders_of(request: Request, experience: Experience, count: int) -> list[Best]:
+    """At most `count` candidates of a population, those with the highest mean returns, the first at ties."""
+    fitness = fitness_of(request, experience)
+    places = np.argsort(-fitness, kind="stable")[:count]
+    return [Best(request.parameters[place], float(fitness[place])) for place in places]
+
+
 def best_of(request: Request, experience: Experience) -> Best:
     """The candidate of a population with the highest mean return, the first at ties."""
-    fitness = fitness_of(request, experience)
-    place = int(fitness.argmax())
-    return Best(request.parameters[place], float(fitness[place]))
+    return leaders_of(request, experience, 1)[0]

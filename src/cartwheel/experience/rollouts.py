@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,15 @@ from cartwheel.envs.native.parity import find_difference
 from cartwheel.envs.native.registry import NativeEnvironment, find_native
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
 from cartwheel.errors import EnvironmentFault, UsageError
+from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.records import Experience, Request
-from cartwheel.kernels.perceptron import act
+from cartwheel.kernels.network import act
 from cartwheel.kernels.random import generators
-from cartwheel.kernels.rollout import rollout
-from cartwheel.kernels.vector import BLOCK
-from cartwheel.nn.flat import ACTIVATIONS
-from cartwheel.policies.actions import ActionHead, action_head
+from cartwheel.kernels.rollout import WIDTH, rollout
+from cartwheel.policies.actions import action_head
+from cartwheel.policies.networks import Network
 from cartwheel.policies.policy import build_network
-from cartwheel.policies.specification import MLP, Network
+from cartwheel.policies.specification import Specification
 from cartwheel.spaces import Box
 
 _PARITY_STEPS = 300
@@ -37,13 +37,15 @@ _SLICES = 4
 # Episodes times parameters of one compiled call at most, which bounds its time, and episodes at least.
 _LONGEST_CALL, _SHORTEST_CALL = 2_000_000, 96
 
-_Description: TypeAlias = tuple[NDArray[np.int64], int, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
-
 
 class Workers(Protocol):
-    """What work is spread over: `map` calls a function on each item, `workers` of them at a time."""
+    """What work is spread over: `map` calls a function on each item, `workers` of them at a time.
+
+    `shared` says that they see the caller's memory.
+    """
 
     workers: int
+    shared: bool
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """The results, in the order of the items."""
@@ -56,6 +58,7 @@ class Rollout(Protocol):
     """
 
     path: str
+    specification: Specification
     network: Network
 
     def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
@@ -72,6 +75,7 @@ class _Alone:
     """One worker: the caller."""
 
     workers = 1
+    shared = True
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """The results in order."""
@@ -81,7 +85,9 @@ class _Alone:
 _ALONE = _Alone()
 
 
-def make_rollout(environment: Environment, specification: MLP, native: bool = True) -> tuple[Rollout, list[str]]:
+def make_rollout(
+    environment: Environment, specification: Specification, native: bool = True
+) -> tuple[Rollout, list[str]]:
     """The fastest rollout for an environment, and warnings about it; `native=False` keeps to Gymnasium's own.
 
     Native physics are compared with Gymnasium's over a few episodes before they are trusted.
@@ -101,29 +107,45 @@ class NativeRollout:
 
     path = "native"
 
-    def __init__(self, environment: Environment, specification: MLP, physics: NativeEnvironment) -> None:
-        self.environment, self.physics = environment, physics
-        self.head = action_head(environment.action_space)
+    def __init__(self, environment: Environment, specification: Specification, physics: NativeEnvironment) -> None:
+        self.environment, self.specification, self.physics = environment, specification, physics
         self.network = build_network(specification, environment.observation_space, environment.action_space)
-        self._description = _kernel_description(self.network, self.head)
+        self.actor = Actor(self.network, action_head(environment.action_space))
+        self.progress = 0  # compiled calls so far
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Our own physics travel by name, so that another process takes them from its cache."""
+        own = self.physics.reset.__module__.startswith("cartwheel.")
+        return {**self.__dict__, "progress": 0, "physics": None if own else self.physics}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        if state["physics"] is None:
+            found = find_native(self.environment.spec.id)
+            assert found is not None  # where it was made, it was found under this name
+            self.physics = found
 
     def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`."""
         return self.spread(request, seeds, _ALONE)
 
     def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
-        """The same by several threads, which take the next candidate and episode from one counter.
+        """The same by several threads, which take the next candidate and episode from one counter, or by slices.
 
         A call can't be broken off, so that a long job is several, for the sake of Ctrl-C.
         """
+        if not workers.shared:
+            return _spread_by_slices(self, request, seeds, workers)
         _check(request, seeds, self.network)
-        shape = (len(request.parameters), len(seeds))
-        returns, lengths, counter = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(1, np.int64)
+        measured, counter = _room(request, seeds, self.network), np.zeros(1, np.int64)
+        returns, lengths, seen = measured.returns, measured.lengths, measured.seen
         theta, states = np.ascontiguousarray(request.parameters, np.float32), generators(seeds)
         length = max(_SHORTEST_CALL, _LONGEST_CALL // max(1, self.network.size))
         for counter[0] in range(0, returns.size, length):
             end = min(int(counter[0]) + length, returns.size)
-            workers.map(self._run, [(theta, states, end, counter, returns, lengths)] * workers.workers)
+            job = (request.normalisation, theta, states, end, counter, returns, lengths, seen)
+            workers.map(self._run, [job] * workers.workers)
+            self.progress += 1
         if not np.isfinite(returns).all():
             candidate, episode = np.argwhere(~np.isfinite(returns))[0]
             raise EnvironmentFault(
@@ -133,11 +155,11 @@ class NativeRollout:
                 "reward",
                 f"the native environment's return is {returns[candidate, episode]}",
             )
-        return Experience(returns=returns, lengths=lengths)
+        return measured
 
     def _run(self, job: tuple[Any, ...]) -> None:
-        """One thread's part of a job: `(theta, states, end, counter, returns, lengths)`."""
-        theta, *rest = job
+        """One thread's part of a job: `(normalisation, theta, states, end, counter, returns, lengths, seen)`."""
+        normalisation, theta, states, end, counter, returns, lengths, seen = job
         physics = self.physics
         rollout(
             physics.reset,
@@ -146,8 +168,13 @@ class NativeRollout:
             physics.state_size,
             self.environment.limit,
             theta,
-            *self._description,
-            *rest,
+            states,
+            end,
+            counter,
+            returns,
+            lengths,
+            np.zeros((0, 0, 2, 0)) if seen is None else seen,
+            *self.actor.lanes(WIDTH, normalisation),
         )
 
     def close(self) -> None:
@@ -162,17 +189,18 @@ class GeneralRollout:
 
     path = "general"
 
-    def __init__(self, environment: Environment, specification: MLP, lanes: int = 16) -> None:
-        self.environment = environment
-        self.head = action_head(environment.action_space)
+    def __init__(self, environment: Environment, specification: Specification, lanes: int = 16) -> None:
+        self.environment, self.specification = environment, specification
         self.network = build_network(specification, environment.observation_space, environment.action_space)
+        self.actor = Actor(self.network, action_head(environment.action_space))
         if lanes < 1:
             raise ValueError(f"expected at least 1 lane, got {lanes}")
         self.lanes = lanes
+        self.progress = 0  # steps and resets so far
         self._made: list[Any] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_made": []}  # live environments stay where they are
+        return {**self.__dict__, "progress": 0, "_made": []}  # live environments stay where they are
 
     def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`; EnvironmentFault if an environment raises or gives what it must not."""
@@ -180,23 +208,8 @@ class GeneralRollout:
         return _Episodes(self, request, seeds).run()
 
     def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
-        """The same by several processes, a slice at a time.
-
-        Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes every
-        k-th, since neighbours are alike: the elites, who live long, stand at the front.
-        """
-        _check(request, seeds, self.network)
-        parameters, count = request.parameters, 1 if workers.workers == 1 else _SLICES * workers.workers
-        returns = np.empty((len(parameters), len(seeds)))
-        lengths = np.empty(returns.shape, np.int64)
-        if len(parameters) >= count:
-            places = [(slice(start, None, count), slice(None)) for start in range(count)]
-        else:
-            places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
-        items = [_part(request, seeds, *place) for place in places]
-        for place, part in zip(places, workers.map(_Measure(self), items), strict=True):
-            returns[place], lengths[place] = part.returns, part.lengths
-        return Experience(returns=returns, lengths=lengths)
+        """The same by several processes, a slice at a time."""
+        return _spread_by_slices(self, request, seeds, workers)
 
     def made(self, count: int) -> list[Any]:
         """`count` environments, made when they are first needed."""
@@ -216,13 +229,29 @@ class GeneralRollout:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """Some of a request's candidates in some of its episodes; as a text, which ones."""
+
+    request: Request
+    seeds: NDArray[np.int64]
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
 class _Measure:
-    """A rollout as a function of one item, which workers can be sent and can close."""
+    """A rollout as a function of one part, which workers can be sent and can close; `progress` tells of its work."""
 
-    rollout: GeneralRollout
+    rollout: NativeRollout | GeneralRollout
 
-    def __call__(self, item: tuple[Request, NDArray[np.int64]]) -> Experience:
-        return self.rollout(*item)
+    @property
+    def progress(self) -> int:
+        return self.rollout.progress
+
+    def __call__(self, part: _Part) -> Experience:
+        return self.rollout(part.request, part.seeds)
 
     def close(self) -> None:
         self.rollout.close()
@@ -232,18 +261,15 @@ class _Episodes:
     """One call of a `GeneralRollout`: its lanes and what they have gathered."""
 
     def __init__(self, owner: GeneralRollout, request: Request, seeds: NDArray[np.int64]) -> None:
-        self.environment, self.head = owner.environment, owner.head
+        self.owner, self.environment, self.head = owner, owner.environment, owner.actor.head
         self.parameters, self.seeds = request.parameters, [int(seed) for seed in seeds]
-        self.returns = np.zeros((len(self.parameters), len(seeds)))
-        self.lengths = np.zeros(self.returns.shape, np.int64)
-        self.jobs = iter(range(self.returns.size))  # job = candidate * E + episode
-        self.made = owner.made(min(owner.lanes, self.returns.size))
-        L = -(-len(self.made) // BLOCK) * BLOCK
-        self.description = _kernel_description(owner.network, owner.head)
-        self.weights = np.zeros((owner.network.size, L), np.float32)
-        self.action = np.zeros((owner.head.size, L), np.float32)
-        self.layers = np.zeros((2, max(owner.network.sizes), L), np.float32)
-        self.observation = self.layers[0, : owner.network.sizes[0]]
+        self.measured = _room(request, seeds, owner.network)
+        self.jobs = iter(range(self.measured.returns.size))  # job = candidate * E + episode
+        self.made = owner.made(min(owner.lanes, self.measured.returns.size))
+        self.lanes = owner.actor.lanes(len(self.made), request.normalisation)
+        L = self.lanes.action.shape[1]
+        self.observation = self.lanes.layers[0, : owner.network.inputs]  # (d, L)
+        self.moments = np.zeros((2, owner.network.inputs if request.moments else 0, L))
         self.job, self.seed = [0] * L, [0] * L
         self.total, self.length = [0.0] * L, [0] * L
         space = self.environment.observation_space
@@ -252,15 +278,17 @@ class _Episodes:
     def run(self) -> Experience:
         active = [lane for lane in range(len(self.made)) if self._begin(lane)]
         while active:
+            if self.measured.seen is not None:
+                self._note(active)
             ended = self._step(active, self._act())
             if ended:
                 active = [lane for lane in active if lane not in ended or self._go_on(lane)]
-        return Experience(returns=self.returns, lengths=self.lengths)
+        return self.measured
 
     def _act(self) -> list[Any]:
-        lanes = len(self.made)
-        act(lanes, self.weights, *self.description, self.layers, self.action)
-        return self.head.to_actions(self.action[:, :lanes])
+        count = len(self.made)
+        act(count, *self.lanes)
+        return self.head.to_actions(self.lanes.action[:, :count])
 
     def _step(self, active: list[int], actions: list[Any]) -> list[int]:
         """Step the active lanes; those whose episode is over."""
@@ -272,11 +300,20 @@ class _Episodes:
                 environment, self.made[lane], actions[lane], self.seed[lane], step
             )
             observations.append(observation)
+            self.owner.progress += 1
             self.total[lane] += reward
             if terminated or truncated or step >= limit:
                 ended.append(lane)
         self._observe(active, observations)
         return ended
+
+    def _note(self, active: list[int]) -> None:
+        """Take the observations into each lane's moments, by the rule of `kernels.rollout`."""
+        mean, squares = self.moments[:, :, active]  # (d, lanes) each
+        x = self.observation[:, active].astype(np.float64)
+        difference = x - mean
+        mean = mean + difference / np.array([self.length[lane] + 1.0 for lane in active])
+        self.moments[:, :, active] = mean, squares + difference * (x - mean)
 
     def _begin(self, lane: int) -> bool:
         """Have a lane take up the next job; False if there is none."""
@@ -286,8 +323,10 @@ class _Episodes:
         candidate, episode = divmod(job, len(self.seeds))
         self.job[lane], self.seed[lane] = job, self.seeds[episode]
         self.total[lane], self.length[lane] = 0.0, 0
-        self.weights[:, lane] = self.parameters[candidate]
+        load(self.lanes, lane, self.parameters[candidate])
+        self.moments[:, :, lane] = 0.0
         self._observe([lane], [checked_reset(self.environment, self.made[lane], self.seed[lane])])
+        self.owner.progress += 1
         return True
 
     def _go_on(self, lane: int) -> bool:
@@ -297,8 +336,10 @@ class _Episodes:
             raise EnvironmentFault(
                 self.environment.name, self.seed[lane], self.length[lane], "reward", "the sum of rewards is not finite"
             )
-        self.returns[candidate, episode] = self.total[lane]
-        self.lengths[candidate, episode] = self.length[lane]
+        self.measured.returns[candidate, episode] = self.total[lane]
+        self.measured.lengths[candidate, episode] = self.length[lane]
+        if self.measured.seen is not None:
+            self.measured.seen[candidate, episode] = self.moments[:, :, lane]
         return self._begin(lane)
 
     def _observe(self, lanes: list[int], observations: list[Any]) -> None:
@@ -320,18 +361,44 @@ def _check(request: Request, seeds: NDArray[np.int64], network: Network) -> None
         raise ValueError(f"expected a seed for each of the request's {request.episodes} episodes, got {len(seeds)}")
 
 
-def _part(request: Request, seeds: NDArray[np.int64], rows: slice, columns: slice) -> tuple[Request, NDArray[np.int64]]:
-    """The same request for some of its candidates in some of its episodes, and the seeds of these."""
-    chosen = seeds[columns]
-    return replace(request, parameters=request.parameters[rows], episodes=len(chosen)), chosen
+def _spread_by_slices(
+    rollout: NativeRollout | GeneralRollout, request: Request, seeds: NDArray[np.int64], workers: Workers
+) -> Experience:
+    """What comes of a request by workers who get some slices each.
+
+    Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes every
+    k-th, since neighbours are alike: the elites, who live long, stand at the front.
+    """
+    _check(request, seeds, rollout.network)
+    parameters, count = request.parameters, 1 if workers.workers == 1 else _SLICES * workers.workers
+    whole = _room(request, seeds, rollout.network)
+    if len(parameters) >= count:
+        places = [(slice(start, None, count), slice(None)) for start in range(count)]
+    else:
+        places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
+    items = [_part(request, seeds, *place) for place in places]
+    for place, part in zip(places, workers.map(_Measure(rollout), items), strict=True):
+        whole.returns[place], whole.lengths[place] = part.returns, part.lengths
+        if whole.seen is not None:
+            whole.seen[place] = part.seen
+    return whole
 
 
-def _kernel_description(network: Network, head: ActionHead) -> _Description:
-    """A network and its action head as kernels take them: sizes, activation, groups, low, high."""
-    return (
-        np.array(network.sizes, np.int64),
-        list(ACTIVATIONS).index(network.specification.activation),
-        np.array(head.groups, np.int64),
-        np.array(head.low, np.float64),
-        np.array(head.high, np.float64),
-    )
+def _part(request: Request, seeds: NDArray[np.int64], rows: slice, columns: slice) -> _Part:
+    """The same request for some of its candidates in some of its episodes."""
+    chosen, candidates = seeds[columns], range(len(request.parameters))[rows]
+    part = replace(request, parameters=request.parameters[rows], episodes=len(chosen))
+    return _Part(part, chosen, f"candidates {_few(candidates)} in the episodes of seeds {_few(chosen)}")
+
+
+def _few(numbers: Sequence[int] | NDArray[np.int64]) -> str:
+    """Some numbers as a text: the first three of many."""
+    first = ", ".join(str(number) for number in numbers[:3])
+    return first if len(numbers) <= 3 else f"{first}, ... ({len(numbers)})"
+
+
+def _room(request: Request, seeds: NDArray[np.int64], network: Network) -> Experience:
+    """Room for what a request wants."""
+    shape = (len(request.parameters), len(seeds))
+    seen = np.zeros((*shape, 2, network.inputs)) if request.moments else None
+    return Experience(returns=np.zeros(shape), lengths=np.zeros(shape, np.int64), seen=seen)

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from cartwheel.errors import UsageError
 from cartwheel.nn.flat import Array
 from cartwheel.policies.actions import ActionHead, action_head
-from cartwheel.policies.specification import MLP, Network
+from cartwheel.policies.networks import Network
+from cartwheel.policies.normalisation import Normalisation
+from cartwheel.policies.specification import Specification
 from cartwheel.spaces import Discrete, Space, flat_size, flatten
 
 
@@ -20,13 +22,15 @@ from cartwheel.spaces import Discrete, Space, flat_size, flatten
 class Policy:
     """Maps observations of one space to actions of another.
 
-    `theta (n,)` is taken as a copy, in float32, and handed out read-only. UsageError where it does not fit the network.
+    `theta (n,)` is taken as a copy, in float32, and handed out read-only. With a `normalisation` the network sees
+    observations shifted and scaled. UsageError where the vector or the normalisation does not fit the network.
     """
 
-    specification: MLP
+    specification: Specification
     observation_space: Space
     action_space: Space
     theta: NDArray[np.float32]
+    normalisation: Normalisation | None = None
 
     def __post_init__(self) -> None:
         vector = np.array(self.theta, np.float32)
@@ -39,6 +43,10 @@ class Policy:
             raise UsageError("the parameters of a policy have to be finite; some are NaN or infinite")
         vector.flags.writeable = False
         object.__setattr__(self, "theta", vector)
+        if self.normalisation is not None and self.normalisation.size != self.network.inputs:
+            raise UsageError(
+                f"expected a normalisation of {self.network.inputs} numbers, got one of {self.normalisation.size}"
+            )
 
     @cached_property
     def head(self) -> ActionHead:
@@ -50,11 +58,17 @@ class Policy:
         """The network that `theta` belongs to."""
         return build_network(self.specification, self.observation_space, self.action_space)
 
-    def act(self, obs: Any, memory: None = None, rng: np.random.Generator | None = None) -> tuple[Any, None]:
+    @property
+    def memory_size(self) -> int:
+        """How many numbers the policy remembers from step to step; 0 for a feed-forward one."""
+        return self.network.memory_size
+
+    def act(self, obs: Any, memory: Any = None, rng: np.random.Generator | None = None) -> tuple[Any, Any]:
         """The action for one observation, greedy, or drawn from the policy's distribution if `rng` is given.
 
-        Returns (action, memory); a feed-forward policy has no memory, and passes None on.
-        Raises UsageError for an observation that does not belong to the policy's space.
+        Returns (action, memory): the memory `(m,)` is to be handed in again at the next step, and None at the first
+        one of an episode; a feed-forward policy has none, and gives None.
+        Raises UsageError for an observation that does not belong to the policy's space, and for a foreign memory.
         """
         try:
             flat = flatten(self.observation_space, obs)
@@ -62,32 +76,55 @@ class Policy:
             raise UsageError(f"not an observation of this policy's space: {problem}") from None
         if not np.isfinite(flat).all():
             raise UsageError("the observation is not finite")
-        outputs = self.network.forward(self.theta, flat[None])[0]  # (o,)
-        column = self.head.decide(outputs) if rng is None else self.head.sample(outputs, rng)
-        return self.head.to_action(column), memory
+        if self.normalisation is not None:
+            flat = self.normalisation.apply(flat)
+        before = self._memory(memory)
+        outputs, after = self.network.advance(self.theta, flat[None], before)  # (1, o), (1, m)
+        column = self.head.decide(outputs[0]) if rng is None else self.head.sample(outputs[0], rng)
+        return self.head.to_action(column), after[0] if self.memory_size else None
+
+    def _memory(self, memory: Any) -> NDArray[np.float32]:
+        """The memory (1, m) to act on."""
+        if memory is None:
+            return np.zeros((1, self.memory_size), np.float32)
+        given = np.asarray(memory, np.float32)
+        if given.shape != (self.memory_size,):
+            raise UsageError(f"expected a memory ({self.memory_size},), as `act` gave it, got shape {given.shape}")
+        return given[None]
 
     def predict(
         self,
         observation: Any,
-        state: None = None,
+        state: Any = None,
         episode_start: Array | None = None,
         deterministic: bool = True,
-    ) -> tuple[Any, None]:
+    ) -> tuple[Any, Any]:
         """`act` under the signature that evaluation tools of the field expect, for one observation or a batch of them.
 
-        A batch is an array with one axis more than the space has, and so are its actions. Draws are fresh at each call.
+        A batch is an array with one axis more than the space has, and so are its actions; a recurrent policy's state is
+        then (B, m). Where `episode_start` is true the memory begins anew. Draws are fresh at each call.
         """
         rng = None if deterministic else np.random.default_rng()
         shape = () if isinstance(self.observation_space, Discrete) else getattr(self.observation_space, "shape", None)
         if shape is None or np.ndim(observation) != len(shape) + 1:
-            return self.act(observation, state, rng)
-        return np.stack([self.act(one, state, rng)[0] for one in observation]), state
+            anew = episode_start is not None and bool(np.any(episode_start))
+            return self.act(observation, None if anew else state, rng)
+        begun = np.broadcast_to(np.asarray(False if episode_start is None else episode_start, bool), len(observation))
+        states = [None] * len(observation) if state is None else list(state)
+        if len(states) != len(observation):
+            raise UsageError(f"expected a state for each of {len(observation)} observations, got {len(states)}")
+        found = [
+            self.act(one, None if anew else before, rng)
+            for one, before, anew in zip(observation, states, begun.tolist(), strict=True)
+        ]
+        actions = np.stack([action for action, _ in found])
+        return actions, np.stack([after for _, after in found]) if self.memory_size else state
 
     def __repr__(self) -> str:
-        sizes = "-".join(map(str, self.network.sizes))
-        return f"Policy({sizes}, {self.specification.activation}, {self.network.size} parameters)"
+        network = self.network
+        return f"Policy({network.described}, {network.activation}, {network.size} parameters)"
 
 
-def build_network(specification: MLP, observation_space: Space, action_space: Space) -> Network:
+def build_network(specification: Specification, observation_space: Space, action_space: Space) -> Network:
     """The network that a specification makes between these spaces."""
     return specification.build(flat_size(observation_space), action_head(action_space).outputs)

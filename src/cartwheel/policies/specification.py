@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeAlias
 
 from cartwheel.errors import UsageError, did_you_mean
-from cartwheel.nn.flat import ACTIVATIONS, Array, Layout, dense_forward, dense_layout
+from cartwheel.nn.flat import ACTIVATIONS
+from cartwheel.policies.networks import CELLS, Network, Perceptron, RecurrentNetwork
 
 _LARGEST_LAYER = 1 << 20
 
@@ -24,66 +21,78 @@ class MLP:
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.hidden, (tuple, list)):
-            raise UsageError(f"hidden: expected a tuple of unit counts, got {self.hidden!r}")
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        for units in self.hidden:
-            if not isinstance(units, int) or isinstance(units, bool) or not 1 <= units <= _LARGEST_LAYER:
-                raise UsageError(f"hidden: expected unit counts from 1 to {_LARGEST_LAYER:,}, got {units!r}")
-        if self.activation not in ACTIVATIONS:
-            raise UsageError(f"unknown activation {self.activation!r}; {did_you_mean(self.activation, ACTIVATIONS)}")
+        object.__setattr__(self, "hidden", _units(self.hidden))
+        _check_name("activation", self.activation, ACTIVATIONS)
 
     def build(self, inputs: int, outputs: int) -> Network:
         """The network for `inputs` numbers in and `outputs` numbers out."""
-        return Network(self, (inputs, *self.hidden, outputs))
+        return Perceptron(self.hidden, self.activation, inputs, outputs)
 
 
 @dataclass(frozen=True)
-class Network:
-    """A specification for given sizes: a pure function of a vector. `sizes` are all unit counts, input to output."""
+class Recurrent:
+    """A network with a memory: hidden layers of which the last is made of recurrent cells (rnn, gru, lstm).
 
-    specification: MLP
-    sizes: tuple[int, ...]
+    `activation` is that of the hidden layers before it; the cells have their own.
+    """
 
-    @cached_property
-    def layout(self) -> Layout:
-        """Which part of the vector is which weight."""
-        return dense_layout(self.sizes)
+    cell: str
+    hidden: tuple[int, ...] = (16,)
+    activation: str = "relu"
 
-    @property
-    def size(self) -> int:
-        """n, the length of the vector."""
-        return self.layout.size
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", _units(self.hidden))
+        if not self.hidden:
+            raise UsageError("hidden: a recurrent network wants the unit count of at least its recurrent layer")
+        _check_name("cell", self.cell, CELLS)
+        _check_name("activation", self.activation, ACTIVATIONS)
 
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """float32, the type of all parameters."""
-        return np.dtype(np.float32)
-
-    def forward(self, theta: Array, x: Array) -> Array:
-        """Outputs `(B, o)` for `theta (n,)` and `x (B, d)`, or `(P, B, o)` for `(P, n)` and `(P, B, d)`."""
-        return dense_forward(theta, x, self.layout, self.specification.activation)
-
-    def initial(self, rng: np.random.Generator, count: int, deviation: float = 1.0) -> NDArray[np.float32]:
-        """`count` random vectors `(count, n)`: weights from N(0, deviation**2), biases 0."""
-        theta = rng.standard_normal((count, self.size), np.float32)
-        theta *= np.float32(deviation)
-        for name, array in self.layout.unpack(theta).items():
-            if name.startswith("b"):
-                array[...] = 0.0
-        return theta
+    def build(self, inputs: int, outputs: int) -> Network:
+        """The network for `inputs` numbers in and `outputs` numbers out."""
+        return RecurrentNetwork(self.hidden, self.activation, inputs, outputs, self.cell)
 
 
-def to_data(specification: MLP) -> dict[str, Any]:
+Specification: TypeAlias = MLP | Recurrent
+
+
+def specification(memory: str, hidden: tuple[int, ...], activation: str) -> Specification:
+    """The specification for a memory by name ("none", or a kind of recurrent cells) and these hidden layers."""
+    return MLP(hidden, activation) if memory == "none" else Recurrent(memory, hidden, activation)
+
+
+def _units(hidden: Any) -> tuple[int, ...]:
+    if not isinstance(hidden, (tuple, list)):
+        raise UsageError(f"hidden: expected a tuple of unit counts, got {hidden!r}")
+    for units in hidden:
+        if not isinstance(units, int) or isinstance(units, bool) or not 1 <= units <= _LARGEST_LAYER:
+            raise UsageError(f"hidden: expected unit counts from 1 to {_LARGEST_LAYER:,}, got {units!r}")
+    return tuple(hidden)
+
+
+def _check_name(what: str, name: Any, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UsageError(f"unknown {what} {name!r}; {did_you_mean(str(name), known)}")
+
+
+def to_data(specification: Specification) -> dict[str, Any]:
     """A specification as JSON-ready data."""
-    return {"kind": "mlp", "hidden": list(specification.hidden), "activation": specification.activation}
+    data = {"hidden": list(specification.hidden), "activation": specification.activation}
+    match specification:
+        case MLP():
+            return {"kind": "mlp", **data}
+        case Recurrent():
+            return {"kind": "recurrent", "cell": specification.cell, **data}
 
 
-def from_data(data: Any) -> MLP:
+def from_data(data: Any) -> Specification:
     """The specification that `to_data` wrote; UsageError for anything else (it may be a stranger's file)."""
-    if not isinstance(data, Mapping) or data.get("kind") != "mlp" or len(data) != 3:
+    kind = data.get("kind") if isinstance(data, Mapping) else None
+    wanted = {"mlp": ("hidden", "activation"), "recurrent": ("cell", "hidden", "activation")}.get(str(kind))
+    if wanted is None or set(data) != {"kind", *wanted}:
         raise UsageError("not the specification of a policy that this version knows")
-    hidden, activation = data.get("hidden"), data.get("activation")
+    hidden, activation, cell = data["hidden"], data["activation"], data.get("cell", "")
     if not isinstance(hidden, list) or len(hidden) > 1000 or not isinstance(activation, str):
-        raise UsageError("a specification of the kind 'mlp' wants hidden (a list) and activation (a text)")
-    return MLP(tuple(hidden), activation)
+        raise UsageError(f"a specification of the kind {kind!r} wants hidden (a list) and activation (a text)")
+    if not isinstance(cell, str):
+        raise UsageError("a specification of the kind 'recurrent' wants cell (a text)")
+    return Recurrent(cell, tuple(hidden), activation) if kind == "recurrent" else MLP(tuple(hidden), activation)

@@ -32,7 +32,7 @@ def _subject(facts: Facts) -> str:
     parts = [f"algorithm {facts.algorithm}", f"seed {facts.seed}"]
     if facts.policy is not None:
         network = facts.policy.network
-        parts.insert(0, f"{'-'.join(map(str, network.sizes))} network, {network.size:,} parameters")
+        parts.insert(0, f"{network.described} network, {network.size:,} parameters")
     return " \N{MIDDLE DOT} ".join(parts)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cartwheel import spaces
 from cartwheel.errors import StorageError, UsageError
 from cartwheel.policies import specification
+from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy
 from cartwheel.storage.arrays import pack, unpack
 from cartwheel.storage.atomic import read_whole, write_atomically
@@ -33,7 +34,10 @@ def save(policy: Policy, path: str | PathLike[str], about: Mapping[str, Any] | N
         "action_space": spaces.to_data(policy.action_space),
         "about": dict(about or {}),
     }
-    write_atomically(Path(path), pack({"theta": policy.theta}, metadata))
+    arrays = {"theta": policy.theta}
+    if policy.normalisation is not None:
+        arrays |= {"shift": policy.normalisation.shift, "scale": policy.normalisation.scale}
+    write_atomically(Path(path), pack(arrays, metadata))
     return Path(path)
 
 
@@ -43,9 +47,9 @@ def load(path: str | PathLike[str]) -> Policy:
     Raises StorageError for a file that is missing, damaged, no policy, or of a newer format.
     """
     file = _file(path)
-    theta, metadata = _read(file)
+    arrays, metadata = _read(file)
     try:
-        return _policy(theta, metadata)
+        return _policy(arrays, metadata)
     except UsageError as problem:
         raise StorageError(f"{file}: not a policy that can be used: {problem}") from None
 
@@ -60,29 +64,32 @@ def _file(path: str | PathLike[str]) -> Path:
     return Path(path) / POLICY_FILE if Path(path).is_dir() else Path(path)
 
 
-def _read(file: Path) -> tuple[NDArray[np.float32], dict[str, Any]]:
+def _read(file: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     arrays, metadata = unpack(read_whole(file), str(file))
-    if metadata.get("kind") != "policy" or set(arrays) != {"theta"}:
+    if metadata.get("kind") != "policy" or set(arrays) not in ({"theta"}, {"theta", "shift", "scale"}):
         raise StorageError(f"{file}: expected a policy, got a file of the kind {metadata.get('kind')!r}")
-    return arrays["theta"], metadata
+    return arrays, metadata
 
 
 # What a file may say besides: an entry that this version does not know could change how the policy acts.
 _KEYS = {"kind", "specification", "observation_space", "action_space", "about"}
 
 
-def _policy(theta: NDArray[np.float32], metadata: Mapping[str, Any]) -> Policy:
+def _policy(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Policy:
     if not set(metadata) <= _KEYS:
         raise UsageError(f"this version does not know its {', '.join(sorted(set(metadata) - _KEYS))}")
     network = specification.from_data(metadata.get("specification"))
     observation_space, action_space = (
         spaces.from_data(metadata.get(key)) for key in ("observation_space", "action_space")
     )
-    if theta.dtype != np.float32 or theta.ndim != 1:
-        raise UsageError(f"expected a vector of float32, got {theta.dtype} of shape {theta.shape}")
+    for array in arrays.values():
+        if array.dtype != np.float32 or array.ndim != 1:
+            raise UsageError(f"expected a vector of float32, got {array.dtype} of shape {array.shape}")
+    theta = arrays["theta"]
     # Each input and each output has at least one parameter. Sizes that the vector can't serve end here, before anything
     # is made in these sizes.
     for name, space in (("observation", observation_space), ("action", action_space)):
         if spaces.flat_size(space) > theta.size:
             raise UsageError(f"its {name} space is larger than a network of {theta.size} parameters can serve")
-    return Policy(network, observation_space, action_space, theta)
+    normalisation = Normalisation(arrays["shift"], arrays["scale"]) if "shift" in arrays else None
+    return Policy(network, observation_space, action_space, theta, normalisation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from cartwheel.algorithms.base import Algorithm, Best
 from cartwheel.envs.environment import Environment
 from cartwheel.errors import StorageError, one_line
+from cartwheel.experience.moments import Moments
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import Rollout
 from cartwheel.experience.statistics import summarise
+from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy
 from cartwheel.seeds import Purpose, episode_seeds
 from cartwheel.storage.metrics import MetricsWriter, delete_result, write_result
@@ -49,17 +51,23 @@ class Trainer:
         threshold: float | None,
         interrupts: Interrupts | None = None,
         early_stop: bool = True,
+        normalise: bool = False,
+        finalists: int = 1,
         hooks: Sequence[Hook] = (),
     ) -> None:
+        """`normalise`: observations, by what was seen so far. `finalists`: how many are judged at the end."""
         self.run, self.environment, self.algorithm = run, environment, algorithm
         self.rollout, self.executor = rollout, executor
         self.budget, self.threshold, self.early_stop = budget, threshold, early_stop
         self.hooks, self._interrupts = hooks, interrupts or Interrupts()
+        self.finalists = finalists
+        self._moments = Moments.none(rollout.network.inputs) if normalise else None
         self.generation = self.steps = self.validation_steps = 0
         self.best_return = -np.inf
         self.solved = False
-        self._latest: Best | None = None  # the last generation's
+        self._latest: list[Best] = []  # the last generation's, the best first
         self._champion: Best | None = None  # the best one on validation episodes
+        self._chosen: Best | None = None  # at the end
         self._judged: NDArray[np.float32] | None = None  # the last one judged there
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
@@ -105,16 +113,20 @@ class Trainer:
 
     def _generation(self, metrics: MetricsWriter) -> None:
         with self._interrupts.breakable():
-            request = self.algorithm.ask()
+            request = self._request()
             seeds = self._episodes(Purpose.TRAINING, self.generation, count=request.episodes)
             experience = self.measure(request, seeds)
-            best = self.algorithm.best(experience)
+            found = self.algorithm.finalists(experience, self.finalists)
+            latest = [replace(one, normalisation=request.normalisation) for one in found]
+            best = latest[0]
             validation = self._judge(best)
         self._changing = True
+        if self._moments is not None and experience.seen is not None:
+            self._moments = self._moments.merged(experience.lengths, experience.seen)
         figures = self.algorithm.tell(experience)
         self.generation += 1
         self.steps += experience.steps
-        self._latest = best
+        self._latest = latest
         self.best_return = max(self.best_return, best.value)
         if validation is not None:
             self._note(validation)
@@ -132,6 +144,13 @@ class Trainer:
         for hook in self.hooks:
             hook.row(row)
 
+    def _request(self) -> Request:
+        """What the algorithm asks for, with observations as they are to be seen."""
+        request = self.algorithm.ask()
+        if self._moments is None:
+            return request
+        return replace(request, normalisation=self._moments.normalisation, moments=True)
+
     def measure(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """What comes of a request in the episodes `seeds (E,)`, shared out among the workers."""
         return self.rollout.spread(request, seeds, self.executor)
@@ -143,10 +162,13 @@ class Trainer:
         """
         if not self.early_stop or self.threshold is None or best.value < self.threshold:
             return None
-        if self._judged is not None and np.array_equal(best.theta, self._judged):
+        if self._judged is not None and self._moments is None and np.array_equal(best.theta, self._judged):
             return None
+        return self._validate(best)
+
+    def _validate(self, best: Best) -> _Validation:
         experience = self._examine(best, Purpose.VALIDATION, VALIDATION_EPISODES)
-        return _Validation(Best(best.theta, float(experience.returns.mean())), experience.steps)
+        return _Validation(replace(best, value=float(experience.returns.mean())), experience.steps)
 
     def _note(self, validation: _Validation) -> None:
         """Take a verdict into the state."""
@@ -159,7 +181,7 @@ class Trainer:
 
     def _examine(self, best: Best, purpose: Purpose, episodes: int) -> Experience:
         """The experience `(1, episodes)` of one policy in the episodes of this purpose."""
-        request = Request(parameters=best.theta[None], episodes=episodes)
+        request = Request(parameters=best.theta[None], episodes=episodes, normalisation=best.normalisation)
         return self.measure(request, self._episodes(purpose, count=episodes))
 
     def _episodes(self, purpose: Purpose, *path: int, count: int) -> NDArray[np.int64]:
@@ -169,25 +191,42 @@ class Trainer:
 
     @property
     def kept(self) -> Best | None:
-        """The policy that the run stands for: the best on validation if any was judged, else the last generation's."""
-        return self._champion or self._latest
+        """The policy that the run stands for: what was chosen at its end.
+
+        Until then the best on validation if any was judged, else the last generation's.
+        """
+        return self._chosen or self._champion or (self._latest[0] if self._latest else None)
+
+    def _choose(self) -> int:
+        """Choose among the last generation's finalists, and the best so far, on validation episodes; the steps taken.
+
+        What is chosen is no part of the state: a run that goes on with a larger budget is as if it had never ended.
+        """
+        if self.solved or self.finalists == 1:
+            return 0
+        verdicts = [self._validate(finalist) for finalist in self._latest]
+        contenders = [*filter(None, [self._champion]), *(verdict.judged for verdict in verdicts)]
+        self._chosen = max(contenders, key=lambda contender: contender.value)
+        return sum(verdict.steps for verdict in verdicts)
 
     def _used_up(self) -> bool:
         return self.budget.fraction(self.generation, self.steps, self.seconds) >= 1.0
 
     def _finish(self, metrics: MetricsWriter) -> dict[str, float | int | str]:
-        """Test the policy that is kept, once, and store the figures."""
-        kept = self.kept
-        assert kept is not None  # a budget is at least one generation
+        """Choose the policy to keep, test it, once, and store both it and the figures."""
         with self._interrupts.breakable():
+            steps = self._choose()
+            kept = self.kept
+            assert kept is not None  # a budget is at least one generation
             test = self._examine(kept, Purpose.TEST, TEST_EPISODES)
+        self._write_policy(kept)
         figures = summarise(test.returns[0])
         result: dict[str, float | int | str] = {
             "stop": "solved" if self.solved else self.algorithm.stopped or "budget",
             "path": self.rollout.path,
             "generations": self.generation,
             "steps": self.steps,
-            "validation_steps": self.validation_steps,
+            "validation_steps": self.validation_steps + steps,
             "seconds": self.seconds,
             "best": self.best_return,
             "test_mean": figures.mean,
@@ -244,8 +283,9 @@ class Trainer:
             "best_return": float(self.best_return),
             "solved": self.solved,
             **_entries("latest", self._latest),
-            **_entries("champion", self._champion),
+            **_entries("champion", [*filter(None, [self._champion])]),
             "judged": self._judged,
+            **({} if self._moments is None else {f"moments_{k}": v for k, v in vars(self._moments).items()}),
         }
         return {
             **{f"run/{name}": value for name, value in own.items()},
@@ -257,21 +297,20 @@ class Trainer:
         metrics.flush()
         self.run.checkpoints.write(self.state())
         if self.kept is not None:
-            environment = self.environment
-            policy = Policy(
-                self.rollout.network.specification,
-                environment.observation_space,
-                environment.action_space,
-                self.kept.theta,
-            )
-            about = {
-                "environment": environment.name,
-                "env_args": dict(environment.arguments),
-                "max_episode_steps": environment.limit,
-                "run": self.run.name,
-            }
-            save(policy, self.run.policy_path, about=about)
+            self._write_policy(self.kept)
         self._saved, self._saved_generation = time.perf_counter(), self.generation
+
+    def _write_policy(self, best: Best) -> None:
+        environment = self.environment
+        spaces = environment.observation_space, environment.action_space
+        policy = Policy(self.rollout.specification, *spaces, best.theta, best.normalisation)
+        about = {
+            "environment": environment.name,
+            "env_args": dict(environment.arguments),
+            "max_episode_steps": environment.limit,
+            "run": self.run.name,
+        }
+        save(policy, self.run.policy_path, about=about)
 
     def load(self) -> None:
         """Go on from the last checkpoint, or from the beginning; StorageError where it does not fit the settings."""
@@ -303,7 +342,11 @@ class Trainer:
         self._seconds_before = float(own["seconds"])
         self.best_return, self.solved = float(own["best_return"]), bool(own["solved"])
         self._judged = own["judged"]
-        self._latest, self._champion = _best_in(own, "latest"), _best_in(own, "champion")
+        self._latest = _bests_in(own, "latest")
+        self._champion = next(iter(_bests_in(own, "champion")), None)
+        if self._moments is not None:
+            count, mean, squares = (own[f"moments_{name}"] for name in ("count", "mean", "squares"))
+            self._moments = Moments(int(count), mean, squares)
         self.algorithm.restore(_part(state, "algorithm/"))
 
 
@@ -315,13 +358,27 @@ class _Validation:
     steps: int
 
 
-def _entries(name: str, best: Best | None) -> dict[str, Any]:
-    """A policy and its return as two entries of a state; `_best_in` reads them back."""
-    return {name: None, f"{name}_value": None} if best is None else {name: best.theta, f"{name}_value": best.value}
+def _entries(name: str, bests: Sequence[Best]) -> dict[str, Any]:
+    """Policies (k, n), their returns and what they saw through as entries of a state; `_bests_in` reads them back."""
+    if not bests:
+        return {name: None}
+    through = bests[0].normalisation
+    return {
+        name: np.stack([best.theta for best in bests]),
+        f"{name}_value": np.array([best.value for best in bests]),
+        f"{name}_shift": None if through is None else through.shift,
+        f"{name}_scale": None if through is None else through.scale,
+    }
 
 
-def _best_in(state: Mapping[str, Any], name: str) -> Best | None:
-    return None if state[name] is None else Best(state[name], float(state[f"{name}_value"]))
+def _bests_in(state: Mapping[str, Any], name: str) -> list[Best]:
+    if state[name] is None:
+        return []
+    shift, scale = state[f"{name}_shift"], state[f"{name}_scale"]
+    through = None if shift is None else Normalisation(shift, scale)
+    return [
+        Best(theta, float(value), through) for theta, value in zip(state[name], state[f"{name}_value"], strict=True)
+    ]
 
 
 def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:

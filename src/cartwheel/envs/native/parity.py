@@ -22,7 +22,7 @@ def find_difference(native: NativeEnvironment, environment: Environment, steps: 
     rng = np.random.default_rng(seed)
     reference = environment.make()
     reference.action_space.seed(seed)
-    lane = _Lane(native, environment)
+    lane, space = _Lane(native, environment), environment.observation_space
     try:
         done, episode, length = True, 0, 0
         for count in range(steps):
@@ -32,13 +32,13 @@ def find_difference(native: NativeEnvironment, environment: Environment, steps: 
                 expected, _ = reference.reset(seed=episode_seed if fresh else None)
                 lane.reset(episode_seed if fresh else None)
                 episode, length = episode + 1, 0
-                if _differ(expected, lane.observation[:, 0]):
+                if _differ(space, expected, lane.observation[:, 0]):
                     return f"reset {episode}: expected {expected}, got {lane.observation[:, 0]}"
             action = reference.action_space.sample()
             observation, reward, terminated, truncated, _ = reference.step(action)
             lane.step(action_from_space(environment.action_space, action))
             length += 1
-            if _differ(observation, lane.observation[:, 0]):
+            if _differ(space, observation, lane.observation[:, 0]):
                 return f"step {count}: expected observation {observation}, got {lane.observation[:, 0]}"
             if native.state_of is not None:
                 state = np.asarray(native.state_of(reference), np.float64)
@@ -52,8 +52,12 @@ def find_difference(native: NativeEnvironment, environment: Environment, steps: 
         close(reference)
 
 
-def _differ(expected: NDArray[np.float32], got: NDArray[np.float32]) -> bool:
-    return np.asarray(expected, np.float32).tobytes() != got.tobytes()
+def _differ(space: spaces.Space, expected: Any, got: NDArray[np.float32]) -> bool:
+    """Whether an observation is another than the flat one `got (d,)`; one that does not belong to its space is."""
+    try:
+        return spaces.flatten(space, expected).tobytes() != got.tobytes()
+    except (ValueError, TypeError, OverflowError):
+        return True
 
 
 def action_from_space(space: spaces.Space, action: Any) -> NDArray[np.float32]:

@@ -15,6 +15,10 @@ _FILES = {
     "CartPole-v0": "cartwheel.envs.native.cartpole",
     "CartPole-v1": "cartwheel.envs.native.cartpole",
     "MountainCarContinuous-v0": "cartwheel.envs.native.mountain_car_continuous",
+    "cartwheel/CartPoleNoVelocity-v0": "cartwheel.envs.native.cartpole_no_velocity",
+    "cartwheel/RepeatPrevious-v0": "cartwheel.envs.native.repeat_previous",
+    "cartwheel/TMaze-50-v0": "cartwheel.envs.native.t_maze_50",
+    "cartwheel/TMaze-v0": "cartwheel.envs.native.t_maze",
 }
 _REGISTERED: dict[str, NativeEnvironment] = {}
 

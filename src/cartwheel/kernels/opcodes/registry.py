@@ -1,12 +1,15 @@
 """Opcodes: what a row of a recorded program can do. One plain function each, compiled when a program first needs it.
 
-    @opcode(ELEMENTWISE)
+    @opcode(ELEMENTWISE, ulp(4))
     def tanh(row, numbers, integers): ...
 
 `row` are the row's `ROW` words: `row[0]` is the opcode's number, what follows is laid out as its *form* says, which
 also tells the stretches of memory that the row touches: so that a program can be checked before it runs. `numbers` is
 the base of the floats (of one type), `integers` that of the integers. Each is compiled for float32 and for float64, and
 kept in the cache, apart from all others: a new network compiles nothing.
+
+The second argument is the *level*: how near it is to its twin in NumPy. Tests hold each opcode to the level that stands
+here, and `docs/interpreter.md` has them all.
 """
 
 from __future__ import annotations
@@ -44,27 +47,58 @@ _Function = Callable[[Any, Any, Any], None]
 
 
 @dataclass(frozen=True)
+class Level:
+    """How far an opcode may be from its twin: so many units. The kinds of units are those of the names below."""
+
+    kind: str
+    most: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.most:g}" if self.most else self.kind
+
+
+#: Equal to the bit.
+EXACT = Level("EXACT")
+
+
+def ulp(most: float) -> Level:
+    """So many units in the last place of the exact result."""
+    return Level("ULP", most)
+
+
+def summed(most: float) -> Level:
+    """So many eps times the sizes of what is added up on the way to a number."""
+    return Level("SUM", most)
+
+
+def per_term(most: float) -> Level:
+    """So many eps times the number of terms of a sum, times the sizes of all of them."""
+    return Level("TERMS", most)
+
+
+@dataclass(frozen=True)
 class Opcode:
-    """A function of a row and two bases, its place in the table, and the form of its rows."""
+    """A function of a row and two bases, its place in the table, the form of its rows and its level of agreement."""
 
     name: str
     number: int
     function: _Function
     form: Form
+    level: Level
 
 
 #: All opcodes by name, in the order of their numbers.
 OPCODES: dict[str, Opcode] = {}
 
 
-def opcode(form: Form) -> Callable[[_Function], _Function]:
+def opcode(form: Form, level: Level) -> Callable[[_Function], _Function]:
     """Enter a function in the table. ValueError if its name is there already."""
 
     def enter(function: _Function) -> _Function:
         name = function.__name__.strip("_")
         if name in OPCODES:
             raise ValueError(f"there are two opcodes called {name}")
-        OPCODES[name] = Opcode(name, len(OPCODES), function, form)
+        OPCODES[name] = Opcode(name, len(OPCODES), function, form, level)
         return function
 
     return enter
@@ -94,12 +128,19 @@ _KEPT: list[Any] = []
 _ROWS, _WORDS = types.Array(types.int64, 2, "C"), types.Array(types.int64, 1, "C")
 
 
+@compiled()
+def run_rows(targets: Any, rows: Any, floats: Any, integers: Any) -> None:
+    """Run all rows (R, ROW) once, on floats from a pointer on."""
+    row, whole = pointer(rows), pointer(integers)
+    for place in range(len(targets)):
+        call(targets[place], shifted(row, place * ROW), floats, whole)
+
+
 def _run(targets: Any, rows: Any, numbers: Any, integers: Any, times: int) -> None:
     """Run all rows `times` times. `integers[0]` counts the rounds; `integers[1]`, set, ends them."""
-    row, floats, whole = pointer(rows), pointer(numbers), pointer(integers)
+    floats = pointer(numbers)
     for _ in range(times):
-        for place in range(len(targets)):
-            call(targets[place], shifted(row, place * ROW), floats, whole)
+        run_rows(targets, rows, floats, integers)
         integers[0] += 1
         if integers[1] != 0:
             break

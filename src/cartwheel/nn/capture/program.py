@@ -73,6 +73,8 @@ class Program:
         for place, array in builder.constants:
             self.view(place)[...] = array
         self.rows: tuple[Row, ...] = tuple(builder.rows)
+        #: Where the inputs and the outputs lie.
+        self.given, self.asked = tuple(given), tuple(asked)
         self._given, self._asked = list(map(self.view, given)), list(map(self.view, asked))
         self._parameters = [(p, p._data) for p in tape.parameters.values()]
         self._learners = [self._learner(tape, builder, before) for before in tape.before]
@@ -133,6 +135,18 @@ class Program:
         rows = np.array(words, np.int64)  # a copy: what is done to the rows later changes nothing
         targets = [target(_NAMES[number], self.dtype.name) for number in rows[:, 0].tolist()]
         return (targets if callable(targets[0]) else np.array(targets, np.int64)), rows
+
+    def alone(self) -> tuple[Any, Any]:
+        """Targets (R,) and rows (R, ROW), for kernels that run the program on copies of its buffer, side by side.
+
+        ValueError for a program that can't be copied so: one that uses memory beside its buffer, or NumPy.
+        """
+        if self.lasting or self._generator is not None:
+            raise ValueError("a program that keeps something beside its buffer can't be run on copies of it")
+        if len(self._segments) != 1 or not isinstance(self._segments[0], tuple):
+            slow = [f"{row.entry.name} at {row.entry.place}" for row in self.rows if row.words is None]
+            raise ValueError(f"a program can't be run by kernels where NumPy does a part of it: {', '.join(slow)}")
+        return self._segments[0]
 
     # --- running -----------------------------------------------------------------------------------------------------
 

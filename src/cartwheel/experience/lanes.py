@@ -1,0 +1,100 @@
+"""A network at work in lanes, as rollouts use it: the Python side of `kernels.network`."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.kernels.network import AFTER, BEFORE, MEMORY, OUTPUT, SEEN, THETA, Lanes
+from cartwheel.kernels.vector import BLOCK
+from cartwheel.nn.flat import ACTIVATIONS
+from cartwheel.policies.actions import ActionHead
+from cartwheel.policies.networks import Network, Perceptron
+from cartwheel.policies.normalisation import Normalisation
+
+# The perceptron's engine runs sixteen lanes together, whose weights have to be near. Beyond so many parameters they are
+# not, and a program is faster: see `python -m benchmarks acting`.
+_NEAR = 640
+
+
+class Actor:
+    """A network and an action head; `lanes` gives them room to act in.
+
+    `engine` is "perceptron" or "program"; both make the same numbers.
+    """
+
+    def __init__(self, network: Network, head: ActionHead, engine: str | None = None) -> None:
+        self.network, self.head = network, head
+        near = isinstance(network, Perceptron) and network.size <= _NEAR
+        self.engine = engine or ("perceptron" if near else "program")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_program"}  # which holds addresses
+
+    @cached_property
+    def _program(self) -> Any:
+        """The network's step for one lane: targets, rows, a buffer as it begins, integers, and places in it."""
+        from cartwheel.nn.capture import capture
+
+        network = self.network
+        inputs = [np.zeros(n, np.float32) for n in ((network.size,), (1, network.inputs), (1, network.memory_size))]
+        program = capture(network.step).program(*inputs[: 3 if network.memory_size else 2])
+        targets, rows = program.alone()
+        places = np.zeros(9, np.int64)
+        places[[THETA, SEEN, BEFORE][: len(program.given)]] = [place.offset for place in program.given]
+        places[[OUTPUT, AFTER][: len(program.asked)]] = [place.offset for place in program.asked]
+        places[MEMORY - 3 :] = network.size, network.inputs, network.outputs, network.memory_size
+        return targets, rows, program.buffer, program.integers, places
+
+    def lanes(self, count: int, normalisation: Normalisation | None = None) -> Lanes:
+        """Room for so many lanes; a multiple of `BLOCK` of them."""
+        network, head = self.network, self.head
+        count = -(-count // BLOCK) * BLOCK
+        none, none2, no_floats = np.zeros(0, np.int64), np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
+        if self.engine == "perceptron":
+            widest = max(network.sizes)
+            sizes, activation = np.array(network.sizes, np.int64), list(ACTIVATIONS).index(network.activation)
+            weights = _aligned((network.size, count))
+            targets, rows, numbers, integers, places = none, np.zeros((0, 0), np.int64), none2, none, none
+        else:
+            widest, sizes, activation, weights = max(network.inputs, network.outputs), none, 0, none2
+            targets, rows, buffer, integers, places = self._program
+            numbers, integers = np.tile(buffer, (count, 1)), integers.copy()
+        return Lanes(
+            sizes=sizes,
+            activation=activation,
+            weights=weights,
+            targets=targets,
+            rows=rows,
+            numbers=numbers,
+            integers=integers,
+            places=places,
+            shift=no_floats if normalisation is None else normalisation.shift.copy(),
+            scale=no_floats if normalisation is None else normalisation.scale.copy(),
+            groups=np.array(head.groups, np.int64),
+            low=np.array(head.low, np.float64),
+            high=np.array(head.high, np.float64),
+            layers=_aligned((2, widest, count)),
+            action=_aligned((head.size, count)),
+        )
+
+
+def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Zeros that begin where a line of the cache does, so that a vector of sixteen is never read from two."""
+    room = np.zeros(math.prod(shape) + BLOCK, np.float32)
+    start = -(room.ctypes.data // room.itemsize) % BLOCK
+    return room[start : start + math.prod(shape)].reshape(shape)
+
+
+def load(lanes: Lanes, lane: int, theta: NDArray[np.float32]) -> None:
+    """Give a lane the weights theta (n,), and an empty memory."""
+    if len(lanes.places) == 0:
+        lanes.weights[:, lane] = theta
+        return
+    numbers, places = lanes.numbers[lane], lanes.places
+    numbers[places[THETA] : places[THETA] + theta.size] = theta
+    numbers[places[BEFORE] : places[BEFORE] + places[MEMORY]] = 0.0

@@ -1,0 +1,207 @@
+"""Networks: pure functions of a vector `theta (n,)`, an observation and a memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel import nn
+from cartwheel.nn.flat import Array, Layout, dense_forward, dense_layout
+
+#: Recurrent cells: how many gates each has, and how many numbers a unit remembers.
+CELLS: dict[str, tuple[int, int]] = {"rnn": (1, 1), "gru": (3, 1), "lstm": (4, 2)}
+
+
+@dataclass(frozen=True)
+class Network(ABC):
+    """Hidden layers of these unit counts between `inputs` and `outputs` numbers.
+
+    Its memory is one flat vector `(m,)`; where it has none, m is 0.
+    """
+
+    hidden: tuple[int, ...]
+    activation: str
+    inputs: int
+    outputs: int
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All unit counts, input to output."""
+        return (self.inputs, *self.hidden, self.outputs)
+
+    @property
+    def size(self) -> int:
+        """n, the length of the vector."""
+        return self.layout.size
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """float32, the type of all parameters."""
+        return np.dtype(np.float32)
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """Which part of the vector is which weight."""
+
+    @property
+    @abstractmethod
+    def memory_size(self) -> int:
+        """m, how many numbers it remembers."""
+
+    @property
+    @abstractmethod
+    def described(self) -> str:
+        """The layers in a word: 4-16-2."""
+
+    @property
+    @abstractmethod
+    def model(self) -> nn.Model:
+        """The same network as a model of the framework, whose theta has the same layout."""
+
+    @abstractmethod
+    def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
+        """Outputs `(B, o)` and the next memory `(B, m)` for `theta (n,)`, `x (B, d)` and a memory `(B, m)`."""
+
+    @abstractmethod
+    def step(self, theta: Any, x: Any, memory: Any) -> Any:
+        """The same in the framework's functions, for a program to be recorded; without a memory it is left out."""
+
+    def initial(self, rng: np.random.Generator, count: int, deviation: float = 1.0) -> NDArray[np.float32]:
+        """`count` random vectors `(count, n)`: weights from N(0, deviation**2), biases 0."""
+        theta = rng.standard_normal((count, self.size), np.float32)
+        theta *= np.float32(deviation)
+        for name, array in self.layout.unpack(theta).items():
+            if name.rpartition("/")[2].startswith("b"):
+                array[...] = 0.0
+        return theta
+
+
+class Perceptron(Network):
+    """A multi-layer perceptron, which remembers nothing."""
+
+    @cached_property
+    def layout(self) -> Layout:
+        """W1 (d, h), b1 (h,), W2 (h, o), b2 (o,), ..."""
+        return dense_layout(self.sizes)
+
+    @property
+    def memory_size(self) -> int:
+        """0."""
+        return 0
+
+    @property
+    def described(self) -> str:
+        """Its unit counts."""
+        return "-".join(map(str, self.sizes))
+
+    @cached_property
+    def model(self) -> nn.Model:
+        """An `nn.MLP`."""
+        return nn.MLP((*self.hidden, self.outputs), _function(self.activation), in_size=self.inputs, rng=_draws())
+
+    def forward(self, theta: Array, x: Array) -> Array:
+        """Outputs `(B, o)` for `theta (n,)` and `x (B, d)`, or `(P, B, o)` for `(P, n)` and `(P, B, d)`."""
+        return dense_forward(theta, x, self.layout, self.activation)
+
+    def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
+        """The outputs, in the order of sums that kernels keep to as well, and the memory as it came."""
+        return self.forward(theta, x), memory
+
+    def step(self, theta: Any, x: Any, memory: Any = None) -> Any:
+        """The outputs."""
+        with nn.no_grad(), self.model.bound_to(theta):
+            return self.model(x)
+
+
+@dataclass(frozen=True)
+class RecurrentNetwork(Network):
+    """Linear layers with an activation, a layer of recurrent cells, and a linear layer for the outputs."""
+
+    cell: str
+
+    @cached_property
+    def layout(self) -> Layout:
+        """W and b of each layer before; Wx (d, G H), Wh (H, G H) and b (G H,) of the cells; W and b of the last layer.
+
+        Those of an rnn are called after its two layers: x2h/W, x2h/b and h2h/W. As the model has them, without making
+        it: a stranger's file may tell sizes that no memory would hold.
+        """
+        *before, units = self.hidden
+        names: list[str] = []
+        shapes: list[tuple[int, ...]] = []
+        for number, (inputs, outputs) in enumerate(pairwise((self.inputs, *before))):
+            names += [f"dense/{number}/W", f"dense/{number}/b"]
+            shapes += [(inputs, outputs), (outputs,)]
+        rows, columns = (self.inputs, *before)[-1], CELLS[self.cell][0] * units
+        cells: dict[str, tuple[int, ...]] = {"Wx": (rows, columns), "Wh": (units, columns), "b": (columns,)}
+        if self.cell == "rnn":
+            cells = {"x2h/W": cells["Wx"], "x2h/b": cells["b"], "h2h/W": cells["Wh"]}
+        names += [f"cells/{name}" for name in cells] + ["out/W", "out/b"]
+        shapes += [*cells.values(), (units, self.outputs), (self.outputs,)]
+        return Layout(tuple(names), tuple(shapes))
+
+    @property
+    def memory_size(self) -> int:
+        """The cells' h (H,), and of an LSTM their c (H,) after it."""
+        return CELLS[self.cell][1] * self.hidden[-1]
+
+    @property
+    def described(self) -> str:
+        """Its unit counts, with the cells named."""
+        return "-".join(map(str, (self.inputs, *self.hidden[:-1], f"{self.cell}{self.hidden[-1]}", self.outputs)))
+
+    @cached_property
+    def model(self) -> Any:
+        """Layers `dense`, `cells` and `out`."""
+        return _Remembering(self)
+
+    def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
+        """The outputs and the next memory, by the framework."""
+        y, after = self.step(theta, nn.as_variable(x), nn.as_variable(memory))
+        return y.data, after.data
+
+    def step(self, theta: Any, x: Any, memory: Any) -> Any:
+        """The outputs and the next memory."""
+        units = self.hidden[-1]
+        with nn.no_grad(), self.model.bound_to(theta):
+            cells = self.model.cells
+            cells.h = memory[:, :units]
+            if self.cell == "lstm":
+                cells.c = memory[:, units:]
+            y = self.model(x)
+            return y, nn.functions.concat([cells.h, cells.c], axis=1) if self.cell == "lstm" else cells.h
+
+
+class _Remembering(nn.Model):
+    """A `RecurrentNetwork` in layers."""
+
+    def __init__(self, network: RecurrentNetwork) -> None:
+        *before, units = network.hidden
+        kind = {"rnn": nn.layers.RNN, "gru": nn.layers.GRU, "lstm": nn.layers.LSTM}[network.cell]
+        sizes, rng = (network.inputs, *before), _draws()
+        self.dense = [nn.layers.Linear(o, in_size=d, rng=rng) for d, o in pairwise(sizes)]
+        self.cells = kind(units, in_size=sizes[-1], rng=rng)
+        self.out = nn.layers.Linear(network.outputs, in_size=units, rng=rng)
+        self.activation = _function(network.activation)
+
+    def forward(self, x: Any) -> Any:
+        """x (B, d) to (B, o), remembering."""
+        for layer in self.dense:
+            x = self.activation(layer(x))
+        return self.out(self.cells(x))
+
+
+def _function(activation: str) -> Any:
+    return {"identity": lambda x: x, "relu": nn.functions.relu, "tanh": nn.functions.tanh}[activation]
+
+
+def _draws() -> np.random.Generator:
+    """For weights that nobody looks at: these networks are always bound to a vector."""
+    return np.random.default_rng(0)
