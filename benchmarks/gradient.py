@@ -1,4 +1,4 @@
-"""Training steps on small networks, eager and recorded, beside PyTorch's, JAX's and DeZero's."""
+"""Training steps on small networks, eager and recorded, beside PyTorch's (eager and compiled), JAX's and DeZero's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import numpy as np
 import cartwheel.nn as nn
 from benchmarks import peers
 from benchmarks.peers import Array, Steps, repeated
-from benchmarks.records import Comparison, Contestant, Figure, Sample, Setting, benchmark, timed
+from benchmarks.records import (
+    Comparison,
+    Contestant,
+    Figure,
+    Sample,
+    Setting,
+    UnavailableError,
+    benchmark,
+    timed,
+)
 from cartwheel.errors import CartwheelError
 from cartwheel.nn import functions as F
 from cartwheel.nn import layers as L
@@ -18,7 +27,8 @@ from cartwheel.nn import optimizers
 from cartwheel.nn.capture import capture
 
 _EAGER, _CALLS, _LOOP = "Cartwheel, eager", "Cartwheel, recorded, a call a step", "Cartwheel, recorded, all in one call"
-_TORCH, _DEZERO, _NUMPY = "PyTorch, eager, fused Adam", "DeZero", "NumPy by hand"
+_TORCH, _TORCH_COMPILED = "PyTorch, eager, fused Adam", "PyTorch, torch.compile, fused Adam"
+_DEZERO, _NUMPY = "DeZero", "NumPy by hand"
 _JIT, _SCAN = "JAX, a compiled call a step", "JAX, a compiled scan"
 
 _SMALL, _TINY, _LARGE = "MLP 4-64-64-2, batch 64", "MLP 4-16-2, batch 1", "MLP 8-256-256-4, batch 256"
@@ -70,6 +80,7 @@ def gradient(setting: Setting) -> Iterator[Contestant]:
             _CALLS: partial(_recorded_mlp, *data, sizes, False),
             _LOOP: partial(_recorded_mlp, *data, sizes, True),
             _TORCH: partial(peers.torch_mlp, *data, sizes),
+            _TORCH_COMPILED: partial(peers.torch_mlp, *data, sizes, compiled=True),
             _JIT: partial(peers.jax_calls, *data, sizes),
             _SCAN: partial(peers.jax_scan, *data, sizes),
             _DEZERO: partial(peers.dezero_mlp, *data, sizes),
@@ -90,7 +101,11 @@ def gradient(setting: Setting) -> Iterator[Contestant]:
 
 def _contestants(job: str, makers: dict[str, Callable[[], Steps]], times: int) -> Iterator[Contestant]:
     for who, make in makers.items():
-        yield Contestant(f"{job}: {who}", _turn(f"{job}: {who}", make(), times))
+        name = f"{job}: {who}"
+        try:
+            yield Contestant(name, _turn(name, make(), times))
+        except UnavailableError as why:
+            yield Contestant(f"{name} ({why})", None)
 
 
 def _turn(name: str, steps: Steps, times: int) -> Callable[[], Sample]:

@@ -18,7 +18,7 @@ ratios and differences are taken turn by turn.
 
 def section(benchmark: Benchmark, samples: Samples, about: Mapping[str, str]) -> str:
     """A benchmark's section: its text, the contestants' table, the comparisons' table, and where it was measured."""
-    turns = len(next(iter(samples.values())))
+    turns = max(map(len, samples.values()))
     measured = ", ".join(f"{name} {value}" for name, value in about.items())
     parts = [f"## {benchmark.name}", benchmark.text, contestants_table(benchmark, samples)]
     if benchmark.comparisons:
@@ -27,13 +27,16 @@ def section(benchmark: Benchmark, samples: Samples, about: Mapping[str, str]) ->
 
 
 def contestants_table(benchmark: Benchmark, samples: Samples) -> str:
-    """One row a contestant: what it did, the CPU and wall time it took, and its rate."""
+    """One row a contestant: what it did, the CPU and wall time it took, and its rate; dashes if it can't run here."""
     rate = benchmark.rate
     header = ["contestant", "CPU seconds", "wall seconds"]
     if rate:
         header += [benchmark.unit, f"{benchmark.unit} {rate}"]
     rows = []
     for name, turns in samples.items():
+        if not turns:
+            rows.append([name, *["-"] * (len(header) - 1)])
+            continue
         values = [[turn.cpu for turn in turns], [turn.wall for turn in turns]]
         if rate:
             values += [[turn.work for turn in turns], [FIGURES[rate](turn) for turn in turns]]

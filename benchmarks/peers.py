@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.records import UnavailableError
 from cartwheel.errors import UsageError
 
 Array: TypeAlias = NDArray[np.float32]
@@ -42,14 +43,20 @@ def repeated(step: Callable[[], Any]) -> Steps:
 # --- PyTorch ---------------------------------------------------------------------------------------------------------
 
 
-def _torch_steps(forward: Callable[[Any], Any], parameters: Any, x: Array, t: Array) -> Steps:
+def _torch_steps(forward: Callable[[Any], Any], parameters: Any, x: Array, t: Array, compiled: bool = False) -> Steps:
     torch = peer("torch")
     torch.set_num_threads(1)
     inputs, wanted = torch.from_numpy(x), torch.from_numpy(t)
     optimizer = torch.optim.Adam(parameters, fused=True)
 
+    def loss_of() -> Any:
+        return ((forward(inputs) - wanted) ** 2).sum() / len(t)
+
+    if compiled:
+        loss_of = _torch_compiled(torch, loss_of)
+
     def step() -> Any:
-        loss = ((forward(inputs) - wanted) ** 2).sum() / len(t)
+        loss = loss_of()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -58,14 +65,26 @@ def _torch_steps(forward: Callable[[Any], Any], parameters: Any, x: Array, t: Ar
     return repeated(step)
 
 
-def torch_mlp(x: Array, t: Array, sizes: Sequence[int]) -> Steps:
-    """Eager, with the fused Adam."""
+def _torch_compiled(torch: Any, loss_of: Callable[[], Any]) -> Any:
+    """A loss whose forward and backward torch.compile has compiled. UnavailableError where it can't."""
+    compiled = torch.compile(loss_of, dynamic=False)
+    try:
+        compiled().backward()
+    except RuntimeError as problem:
+        if "compiler" not in str(problem):
+            raise
+        raise UnavailableError("no C++ compiler, which torch.compile needs") from problem
+    return compiled
+
+
+def torch_mlp(x: Array, t: Array, sizes: Sequence[int], compiled: bool = False) -> Steps:
+    """Eager, or with forward and backward by torch.compile; the fused Adam is a compiled function of its own."""
     made = peer("torch").nn
     layers: list[Any] = []
     for inputs, outputs in zip((x.shape[1], *sizes), sizes, strict=False):
         layers += [made.Linear(inputs, outputs), made.ReLU()]
     model = made.Sequential(*layers[:-1])
-    return _torch_steps(model, model.parameters(), x, t)
+    return _torch_steps(model, model.parameters(), x, t, compiled)
 
 
 def torch_recurrent(xs: Array, t: Array, kind: str) -> Steps:

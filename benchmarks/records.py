@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from cartwheel.errors import CartwheelError
 from cartwheel.registry import Registry
 
 
@@ -27,11 +28,12 @@ class Sample:
     work: float = 1.0
 
 
-Figure = Literal["CPU seconds", "wall seconds", "per CPU second", "per wall second"]
+Figure = Literal["CPU seconds", "wall seconds", "work", "per CPU second", "per wall second"]
 
 FIGURES: dict[Figure, Callable[[Sample], float]] = {
     "CPU seconds": lambda sample: sample.cpu,
     "wall seconds": lambda sample: sample.wall,
+    "work": lambda sample: sample.work,
     "per CPU second": lambda sample: sample.work / sample.cpu,
     "per wall second": lambda sample: sample.work / sample.wall,
 }
@@ -39,10 +41,17 @@ FIGURES: dict[Figure, Callable[[Sample], float]] = {
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something to be timed; `turn` does its job once and says what that took (see `timed`)."""
+    """Something to be timed; `turn` does its job once and says what that took (see `timed`).
+
+    None for what can't run on this machine: its name says why, and nothing is compared with it.
+    """
 
     name: str
-    turn: Callable[[], Sample]
+    turn: Callable[[], Sample] | None
+
+
+class UnavailableError(CartwheelError):
+    """A contestant can't run on this machine; the words say why."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ class Comparison:
 
 
 Samples: TypeAlias = dict[str, list[Sample]]
-"""Every contestant's turns, in order."""
+"""Every contestant's turns, in order; none of one that can't run."""
 
 
 @dataclass(frozen=True)

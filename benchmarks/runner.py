@@ -95,6 +95,8 @@ def run(benchmark: Benchmark, *, turns: int, quick: bool) -> Samples:
         samples: Samples = {contestant.name: [] for contestant in contestants}
         for turn in range(turns):
             for contestant in contestants:
+                if contestant.turn is None:
+                    continue
                 sample = contestant.turn()
                 samples[contestant.name].append(sample)
                 print(_progress(benchmark, contestant, sample, f"{turn + 1}/{turns}"), file=sys.stderr, flush=True)

@@ -124,6 +124,17 @@ def apart(got: Any, expected: Any, scale: Any = None) -> float:
     return float((difference / unit).max(initial=0.0))
 
 
+def unlike(got: Any, expected: Any) -> float:
+    """0 if two arrays are equal to the bit, else infinity: an error at the level EXACT."""
+    return 0.0 if got.dtype == expected.dtype and got.tobytes() == expected.tobytes() else float("inf")
+
+
+def holds(name: str, error: float) -> None:
+    """That an opcode's worst error is within its level in the table."""
+    level = OPCODES[name].level
+    assert error <= level.most, f"{name} is declared {level}, and is off by {error:g}"
+
+
 def with_compilation_off(module: str, call: str) -> None:
     """Run a function of a test module in a process with NUMBA_DISABLE_JIT=1."""
     program = (

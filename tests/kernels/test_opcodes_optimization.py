@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from opcode_memory import DTYPES, NONSENSE, Memory, apart, bits, row_of, with_compilation_off
+from opcode_memory import DTYPES, NONSENSE, Memory, apart, bits, holds, row_of, unlike, with_compilation_off
 
 from cartwheel.kernels.opcodes import OPCODES, optimization
 from cartwheel.nn import optimizers
@@ -54,7 +55,8 @@ def stepped(rule: Any, settings: dict[str, float], theta: Any, grads: Any, memor
 
 def check_rule(
     name: str, rule: Any, settings: dict[str, float], n: int, dtype: str, *, extreme: bool, step: int
-) -> None:
+) -> float:
+    """How far a row is from the optimizer, in theta and in what it remembers; it counts the updates."""
     rng = np.random.default_rng(n + step)
     theta, grad = vector(rng, n, dtype, extreme=extreme), vector(rng, n, dtype, extreme=extreme)[::-1]
     memories = {one: np.abs(vector(rng, n, dtype)) for one in rule.memory}
@@ -64,19 +66,15 @@ def check_rule(
     vectors = [*at, 0, 0][:4]
     memory.run(name, n, place, 1, 0, *vectors, *map(bits, settings.values()), times=3)
     expected, kept = stepped(rule, settings, theta, [grad] * 3, memories, step)
-    assert memory.get(at[0], n).tobytes() == expected.tobytes()
-    for offset, value in zip(at[2:], kept, strict=True):
-        assert memory.get(offset, n).tobytes() == value.tobytes()
     assert memory.integers[place] == step + 3
+    pairs = zip([at[0], *at[2:]], [expected, *kept], strict=True)
+    return max(unlike(memory.get(offset, n), value) for offset, value in pairs)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("name", "rule", "settings"), RULES, ids=[rule[0] for rule in RULES])
-def test_rules_equal_the_optimizers_to_the_bit(name: str, rule: Any, settings: dict[str, float], dtype: str) -> None:
-    for n in SIZES:
-        check_rule(name, rule, settings, n, dtype, extreme=False, step=0)
-    for step in (1, 5, 1000, 123_456):
-        check_rule(name, rule, settings, 40, dtype, extreme=True, step=step)
+def rules(name: str, rule: Any, settings: dict[str, float], dtype: str) -> float:
+    plain = [check_rule(name, rule, settings, n, dtype, extreme=False, step=0) for n in SIZES]
+    late = [check_rule(name, rule, settings, 40, dtype, extreme=True, step=step) for step in (1, 5, 1000, 123_456)]
+    return max(*plain, *late)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -126,19 +124,22 @@ def check_hook(name: str, hook: Any, settings: dict[str, float], n: int, dtype: 
         expected = hook.rule(theta, grad, settings)
     got = memory.get(at[2], n)
     assert memory.get(at[1], n).tobytes() == grad.tobytes()
-    if name == "clip_norm":
-        return apart(got, expected)
-    assert got.tobytes() == expected.tobytes()
-    return 0.0
+    return apart(got, expected) if name == "clip_norm" else unlike(got, expected)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("name", "hook", "settings"), HOOKS, ids=[hook[0] for hook in HOOKS])
-def test_hooks_equal_those_of_the_optimizers(name: str, hook: Any, settings: dict[str, float], dtype: str) -> None:
-    for n in SIZES:
-        assert check_hook(name, hook, settings, n, dtype, extreme=False) <= 4
+def hooks(name: str, dtype: str) -> float:
+    chosen = [one[1:] for one in HOOKS if one[0] == name]
+    found = [check_hook(name, *one, n, dtype, extreme=False) for one in chosen for n in SIZES]
     if name != "clip_norm":
-        check_hook(name, hook, settings, 40, dtype, extreme=True)
+        found += [check_hook(name, *one, 40, dtype, extreme=True) for one in chosen]
+    return max(found)
+
+
+#: The worst error of each opcode, in a type.
+AGREEMENT: dict[str, Any] = {
+    **{name: partial(rules, name, rule, settings) for name, rule, settings in RULES},
+    **{name: partial(hooks, name) for name, *_ in HOOKS},
+}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -191,9 +192,9 @@ def reduced() -> None:
     """What is also run with compilation off."""
     for dtype in DTYPES:
         for name, rule, settings in RULES:
-            check_rule(name, rule, settings, 21, dtype, extreme=True, step=3)
+            holds(name, check_rule(name, rule, settings, 21, dtype, extreme=True, step=3))
         for name, hook, settings in HOOKS:
-            assert check_hook(name, hook, settings, 133, dtype, extreme=False) <= 4
+            holds(name, check_hook(name, hook, settings, 133, dtype, extreme=False))
 
 
 def test_rules_and_hooks_with_compilation_off() -> None:

@@ -12,7 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from opcode_memory import DTYPES, NONSENSE, Memory, apart, row_of, with_compilation_off
 
-from cartwheel.kernels.opcodes import OPCODES, gru, lstm, recurrence
+from cartwheel.kernels.opcodes import OPCODES, gates, gru, lstm, recurrence
+from cartwheel.kernels.opcodes.recurrence import LEVEL
 from cartwheel.nn import Variable
 from cartwheel.nn import functions as F
 
@@ -51,32 +52,38 @@ class Case:
 
     def got(self) -> dict[str, Any]:
         """The same from the opcodes, and from products around them."""
+        return lstm_got(self) if self.name == "lstm" else self._got()
+
+    def words(self, memory: Memory, weights: Any) -> list[int]:
+        """The first words of a row."""
+        words = [self.T, self.B, self.H, memory.put(weights), 0, 0]
+        if self.resets is not None:
+            words[4:] = 1, memory.put(self.resets)
+        return words
+
+    def _got(self) -> dict[str, Any]:
         memory = Memory(self.dtype)
         T, B, H, G = self.T, self.B, self.H, self.gates
         a = self.xs.reshape(T * B, self.d) @ self.Wx + self.b
-        words = [T, B, H, memory.put(self.Wh), 0, 0]
-        if self.resets is not None:
-            words[4:] = 1, memory.put(self.resets)
-        sizes = {"m": B * H, "a": T * B * H, "c": (T + 1) * B * H, "g": T * B * G * H, "s": B * G * H, "w": G * H * H}
-        self.at: dict[str, int] = {one: memory.put(getattr(self, one)) for one in ("h", "c", "dhs", "dc")}
+        words = self.words(memory, self.Wh)
+        sizes = {"m": B * H, "a": T * B * H, "g": T * B * G * H, "s": B * G * H, "w": G * H * H}
+        at: dict[str, int] = {one: memory.put(getattr(self, one)) for one in ("h", "dhs")}
         forward, backward = LAYOUTS[self.name]
         for one, letter in (forward | backward).items():
-            if one not in self.at:
-                self.at[one] = memory.room(sizes[letter])
+            if one not in at:
+                at[one] = memory.room(sizes[letter])
         begins = "hs" if self.name == "rnn" else "gates"
-        memory.get(self.at[begins], a.size)[:] = a.ravel()
-        memory.run(self.name, *words, *(self.at[one] for one in forward))
-        memory.run(f"{self.name}_gradient", *words, *(self.at[one] for one in backward))
-        return self._followed(
-            {one: memory.get(self.at[one], sizes[k]).copy() for one, k in (forward | backward).items()}
-        )
+        memory.get(at[begins], a.size)[:] = a.ravel()
+        memory.run(self.name, *words, *(at[one] for one in forward))
+        memory.run(f"{self.name}_gradient", *words, *(at[one] for one in backward))
+        return self._followed({one: memory.get(at[one], sizes[k]).copy() for one, k in (forward | backward).items()})
 
     def _followed(self, found: dict[str, Any]) -> dict[str, Any]:
         """The gradients by the inputs and the weights."""
         T, B, H, columns = self.T, self.B, self.H, self.gates * self.H
         dax = found["dax" if self.name == "gru" else "da"].reshape(T * B, columns)
         dah = found["dah"].reshape(T * B, columns) if self.name == "gru" else dax
-        result = {
+        return {
             "hs": found["hs"].reshape(T, B, H),
             "dxs": (dax @ self.Wx.T).reshape(self.xs.shape),
             "dh": found["dh"].reshape(B, H),
@@ -84,9 +91,37 @@ class Case:
             "dWh": found["before"].reshape(T * B, H).T @ dah,
             "db": dax.sum(axis=0),
         }
-        if self.name == "lstm":
-            result |= {"last": found["cells"].reshape(T + 1, B, H)[-1], "dc": found["dc0"].reshape(B, H)}
-        return result
+
+
+def lstm_got(case: Case, chunk: int = 2, *, by_xs: bool = True) -> dict[str, Any]:
+    """What the opcodes of the LSTM give, which make the gradients of weights and inputs themselves."""
+    memory, (T, B, H, d), K = Memory(case.dtype), (case.T, case.B, case.H, case.d), case.H + case.d + 1
+    words = case.words(memory, np.concatenate([case.Wx, case.Wh, case.b[None]]))
+    h, c, xs, dhs, dc, Wh, Wx = (memory.put(getattr(case, one)) for one in ("h", "c", "xs", "dhs", "dc", "Wh", "Wx"))
+    rows, gates, hs, cells, tanhs = (
+        memory.room(*shape) for shape in ((T, B, K), (T, B, 4 * H), (T, B, H), (T + 1, B, H), (T, B, H))
+    )
+    memory.run("lstm", *words, d, 1, 0, h, c, xs, rows, gates, hs, cells, tanhs)
+    words[3] = Wh
+    shapes = [
+        (chunk, B, 4 * H),
+        (K, 4 * H),
+        (B, H),
+        (B, H),
+        (K, 4 * H),
+        (4 * H, H),
+        (4 * H * by_xs, d),
+        (T * by_xs, B, d),
+    ]
+    da, dW, dh, dc0, *scratch, dxs = (memory.room(*shape) for shape in shapes)
+    read = (dhs, dc, gates, cells, tanhs, rows, Wx)
+    memory.run("lstm_gradient", *words, d, chunk, int(by_xs), *read, da, dW, dh, dc0, *scratch, dxs)
+    by_weights = memory.get(dW, K, 4 * H)
+    found = {"hs": memory.get(hs, T, B, H), "last": memory.get(cells, T + 1, B, H)[-1], "dh": memory.get(dh, B, H)}
+    found |= {"dc": memory.get(dc0, B, H), "dWx": by_weights[:d], "dWh": by_weights[d:-1], "db": by_weights[-1]}
+    if by_xs:
+        found["dxs"] = memory.get(dxs, T, B, d)
+    return {name: array.copy() for name, array in found.items()}
 
 
 #: The operands of an opcode and of its gradient, with their lengths.
@@ -109,20 +144,6 @@ LAYOUTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             "turned": "w",
         },
     ),
-    "lstm": (
-        {"h": "m", "c": "m", "gates": "g", "hs": "a", "cells": "c", "before": "a", "tanhs": "a", "scratch": "s"},
-        {
-            "dhs": "a",
-            "dc": "m",
-            "gates": "g",
-            "cells": "c",
-            "tanhs": "a",
-            "da": "g",
-            "dh": "m",
-            "dc0": "m",
-            "turned": "w",
-        },
-    ),
 }
 
 
@@ -138,7 +159,7 @@ def check(name: str, shape: tuple[int, int, int, int], dtype: str, *, resets: bo
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("name", GATES)
 def test_networks_and_their_gradients(name: str, resets: bool, dtype: str) -> None:
-    assert max(check(name, shape, dtype, resets=resets) for shape in SHAPES) <= 8
+    assert max(check(name, shape, dtype, resets=resets) for shape in SHAPES) <= LEVEL.most
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -185,20 +206,36 @@ def test_infinite_arguments_give_the_limits(name: str, dtype: str) -> None:
     assert np.isnan(case.got()["hs"]).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_chunks_of_any_length(dtype: str) -> None:
+    """What an LSTM gives does not depend on them but for the order of sums, nor on whether dxs is wanted."""
+    case = Case("lstm", (7, 3, 2, 5), dtype, resets=True)
+    whole = lstm_got(case, chunk=7)
+    for chunk in (1, 2, 3, 6, 9):
+        got = lstm_got(case, chunk, by_xs=chunk != 3)
+        assert whole.keys() - got.keys() == ({"dxs"} if chunk == 3 else set())
+        for name, array in got.items():
+            if name in ("dWx", "dWh", "db"):
+                assert apart(array, whole[name].astype(np.float64), np.abs(whole[name]).max()) <= LEVEL.most
+            else:
+                np.testing.assert_array_equal(array, whole[name])
+
+
 @pytest.mark.parametrize("name", [*GATES, *(f"{name}_gradient" for name in GATES)])
 def test_forms_refuse_nonsense(name: str) -> None:
-    form, good = OPCODES[name].form, (2, 3, 4, 100_000, 1, 200_000, *range(1000, 20_000, 1000))
+    form, more = OPCODES[name].form, (2, 2, 1) if name.startswith("lstm") else ()
+    good = (2, 3, 4, 100_000, 1, 200_000, *more, *range(1000, 20_000, 1000))
     spans = list(form(row_of(name, *good)))
     assert spans[1].first == 200_000
     assert spans[1].last - spans[1].first == 6
-    for word, value in ((1, -1), (2, -1), (3, -2), (5, 2), (5, -1)):
+    wrong = [(1, -1), (2, -1), (3, -2), (5, 2), (5, -1)]
+    for word, value in wrong + ([(7, -1), (8, 0), (9, 2)] if more else []):
         row = row_of(name, *good)
         row[word] = value
         with pytest.raises(ValueError, match=NONSENSE):
             list(form(row))
-    operands = len(spans) - 2
-    row = row_of(name, *good)
-    row[6 + operands] = row[5 + operands]  # the last one, which is written, at the place of that before
+    row, last = row_of(name, *good), 4 + len(more) + len(spans)
+    row[last] = row[last - 1]  # the last operand, which is written, at the place of that before
     with pytest.raises(ValueError, match=NONSENSE):
         list(form(row))
 
@@ -207,12 +244,58 @@ def test_the_three_stand_in_the_table() -> None:
     assert {lstm.lstm.__name__, gru.gru.__name__, recurrence.rnn.__name__} <= OPCODES.keys()
 
 
-def reduced() -> None:
-    """What is also run with compilation off."""
+# --- tanh and sigmoid -------------------------------------------------------------------------------------------------
+
+
+def numbers(dtype: str) -> Any:
+    """Some of all kinds: 0 and next to it, of all sizes, where tanh goes over to 1, and without a limit."""
+    rng = np.random.default_rng(0)
+    some = np.concatenate(
+        [rng.uniform(-10, 10, 400_000), rng.normal(size=200_000), 10 ** rng.uniform(-30, 30, 100_000)]
+    )
+    tiny = np.finfo(dtype).tiny * np.array([1e-5, 0.5, 1.0])
+    odd = np.array([0.0, *tiny, 9.16, 19.06, np.finfo(dtype).max, np.inf])
+    return np.concatenate([some, odd, -odd]).astype(dtype)
+
+
+def in_place(function: Any, x: Any) -> Any:
+    """What a function makes of an array."""
+    y = x.copy()
+    function(y)
+    return y
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_of_gates(dtype: str) -> None:
+    x = numbers(dtype)
+    y, exact = in_place(gates.to_tanh, x), np.tanh(x.astype(np.longdouble))
+    unit = np.spacing(np.abs(exact).astype(dtype)).astype(np.longdouble)
+    assert (np.abs(y - exact) / unit).max() <= 4
+    assert np.abs(y).max() == 1
+    np.testing.assert_array_equal(np.signbit(y), np.signbit(x))
+    assert np.isnan(in_place(gates.to_tanh, np.full(3, np.nan, dtype))).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sigmoid_of_gates(dtype: str) -> None:
+    x = numbers(dtype)
+    y, exact = in_place(gates.to_sigmoid, x), (1 + np.tanh(x.astype(np.longdouble) / 2)) / 2
+    assert np.abs(y - exact).max() <= 2 * np.finfo(dtype).eps
+    assert (y.min(), y.max()) == (0, 1)
+    assert np.isnan(in_place(gates.to_sigmoid, np.full(3, np.nan, dtype))).all()
+
+
+SIX = [-np.inf, -3.0, -1e-3, 0.0, 0.7, 20.0]
+
+
+def reduced(compiled: dict[str, str]) -> None:
+    """What is also run with compilation off; tanh gives the same to the bit."""
     for dtype in DTYPES:
         for name in GATES:
-            assert check(name, (3, 2, 2, 3), dtype, resets=True) <= 8
+            assert check(name, (3, 2, 2, 3), dtype, resets=True) <= LEVEL.most
+        assert in_place(gates.to_tanh, np.array(SIX, dtype)).tobytes().hex() == compiled[dtype]
 
 
 def test_networks_with_compilation_off() -> None:
-    with_compilation_off("test_opcodes_recurrence", "reduced()")
+    compiled = {dtype: in_place(gates.to_tanh, np.array(SIX, dtype)).tobytes().hex() for dtype in DTYPES}
+    with_compilation_off("test_opcodes_recurrence", f"reduced({compiled})")

@@ -208,6 +208,7 @@ def plain_log_softmax(x: Any, axis: int = 1) -> Any:
 spec("softmax", lambda x, axis=1: np.exp(plain_log_softmax(x, axis)), lambda t, x, axis=1: t.softmax(x, axis))
 spec("log_softmax", plain_log_softmax, lambda t, x, axis=1: t.log_softmax(x, axis))
 for name in ("softmax", "log_softmax"):
+    case(name, "first-of-three", (2, 3, 4), axis=0)
     case(name, "matrix", (2, 4))
     case(name, "columns", (3, 2), axis=0)
     case(name, "last", (2, 2, 3), axis=-1)

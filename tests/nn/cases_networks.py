@@ -115,6 +115,60 @@ for what, shape, more in (
     case("dropout", what, shape, rng=lambda: np.random.default_rng(5), **more)
 case("dropout", "random-state", (4, 3), rng=lambda: np.random.RandomState(5))  # as DeZero's users have
 
+# --- chance ----------------------------------------------------------------------------------------------------------
+
+
+def drawn(rng: Any, method: str, *operands: Any) -> Any:
+    return getattr(rng, method)(0.0, 1.0, np.broadcast_shapes(*map(np.shape, operands)))
+
+
+spec("normal", lambda mean, std, rng: mean + drawn(rng, "normal", mean, std) * std, "PyTorch draws other numbers")
+
+
+def plain_uniform(low: Any, high: Any, rng: Any) -> Any:
+    share = drawn(rng, "uniform", low, high)
+    return low * (1 - share) + high * share
+
+
+spec("uniform", plain_uniform, "PyTorch draws other random numbers")
+for name in ("normal", "uniform"):
+    for what, shapes in (
+        ("same", ((4, 3), (4, 3))),
+        ("row", ((4, 3), (3,))),
+        ("column", ((2, 1), (4, 2, 3))),
+        ("0-d", ((), ())),
+        ("empty", ((0, 3), (3,))),
+        ("constant-right", ((4, 3), 2.5)),
+        ("constant-left", (-1.5, (4, 3))),
+        ("extreme", (EXTREME, EXTREME[::-1, ::-1] * 0.9)),
+    ):
+        case(name, what, *shapes, rng=lambda: np.random.default_rng(5))
+    case(name, "random-state", (4, 3), (4, 3), rng=lambda: np.random.RandomState(5))
+
+
+def plain_categorical(logits: Any, rng: Any) -> Any:
+    """The classes of the largest sums, by the definition of Gumbel's distribution."""
+    u = 1.0 - rng.uniform(size=logits.shape)
+    return np.argmax(np.exp(logits - logits.max(axis=-1, keepdims=True)) / -np.log(u), axis=-1)
+
+
+spec("categorical", plain_categorical, "PyTorch draws other random numbers", differentiable=False)
+case("categorical", "matrix", (5, 3), rng=lambda: np.random.default_rng(5))
+case("categorical", "row", (4,), rng=lambda: np.random.default_rng(5))
+case("categorical", "time", (2, 3, 4), rng=lambda: np.random.default_rng(5))
+case("categorical", "empty", (0, 3), rng=lambda: np.random.default_rng(5))
+case("categorical", "extreme", EXTREME_ROWS, rng=lambda: np.random.default_rng(5))
+
+spec(
+    "bernoulli",
+    lambda p, rng: np.where(rng.uniform(0.0, 1.0, np.shape(p)) < p, 1.0, 0.0),
+    "PyTorch draws other random numbers",
+    differentiable=False,
+)
+case("bernoulli", "matrix", (5, 3), rng=lambda: np.random.default_rng(5))
+case("bernoulli", "0-d", (), rng=lambda: np.random.default_rng(5))
+case("bernoulli", "certain", np.array([0.0, 1.0, 0.5]), rng=lambda: np.random.default_rng(5))
+
 
 def plain_batch_norm(x: Any, gamma: Any, beta: Any, mean: Any = None, var: Any = None, eps: float = 2e-5) -> Any:
     axes = (0,) if x.ndim == 2 else (0, 2, 3)

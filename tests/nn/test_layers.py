@@ -291,6 +291,20 @@ def test_a_memory_that_was_given_keeps_its_graph(kind: Any) -> None:
     assert np.abs(given.grad.data).min() > 0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_forget_bias_lets_cells_keep_what_they_hold(dtype: Any) -> None:
+    layer = L.LSTM(3, in_size=2, layers=2, dtype=dtype, forget_bias=50.0)
+    for one in (layer, *layer.above):
+        assert one.b.dtype == dtype
+        np.testing.assert_array_equal(one.b.data, [0, 0, 0, 50, 50, 50, 0, 0, 0, 0, 0, 0])
+    plain = L.LSTM(3, in_size=2, dtype=dtype)
+    assert not plain.b.data.any()
+    layer.c = np.full((1, 3), 2.0, dtype)
+    layer.b.data[6:9] = -50.0  # nothing enters
+    layer(np.ones((100, 1, 2), dtype))
+    np.testing.assert_allclose(layer.c.data, 2.0, rtol=1e-6)
+
+
 def test_resets_of_one_step() -> None:
     layer, x = L.LSTM(4, dtype=np.float64), random(3, 2)
     fresh = layer(x).data
@@ -337,6 +351,7 @@ def test_mistakes(kind: Any) -> None:
         (lambda: L.LayerNorm(0), ValueError, "sizes of at least 1, got in_size 0"),
         (lambda: L.LayerNorm(dtype=bool), TypeError, "LayerNorm: expected a type of floats"),
         (lambda: L.LSTM(3.0), TypeError, "LSTM: expected hidden_size to be a whole number, got 3.0"),
+        (lambda: L.LSTM(3, forget_bias=np.inf), ValueError, "LSTM: expected a finite forget_bias, got inf"),
         (lambda: L.GRU(3, layers=1.0), TypeError, "GRU: expected layers to be a whole number"),
         (lambda: L.RNN(3, dtype=int), TypeError, "RNN: expected a type of floats"),
         (lambda: L.Conv2d(3, "3"), TypeError, "Conv2d: expected kernel_size to be a whole number or a pair, got '3'"),

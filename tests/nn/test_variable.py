@@ -13,6 +13,8 @@ import pytest
 from cartwheel import nn
 from cartwheel.nn import Parameter, Variable
 from cartwheel.nn import functions as F
+from cartwheel.nn.flat import Layout
+from cartwheel.nn.vector import Vector
 
 
 def variable(*numbers: Any, dtype: Any = np.float64) -> Variable:
@@ -217,13 +219,13 @@ def test_a_free_parameter_takes_other_data() -> None:
 
 def test_a_bound_parameter_copies_new_data_into_its_vector() -> None:
     theta = np.zeros(6, np.float32)
-    p = Parameter(theta[:4].reshape(2, 2), name="W")
-    p.bound = True
+    p = Parameter(name="W")
+    Vector([p], Layout(("l0/W",), ((2, 2),)), theta[:4])
     p.data = np.arange(4.0).reshape(2, 2)
     np.testing.assert_array_equal(theta, [0, 1, 2, 3, 0, 0])
     assert np.shares_memory(p.data, theta)
     assert p.data.dtype == np.float32
-    with pytest.raises(ValueError, match=r"W has the shape \(2, 2\).*got data of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"^l0/W has the shape \(2, 2\).*got data of shape \(3,\)"):
         p.data = np.ones(3)
     p.data += 1.0
     np.testing.assert_array_equal(theta, [1, 2, 3, 4, 0, 0])

@@ -16,7 +16,8 @@ _P = ParamSpec("_P")
 
 #: What the arrays are called among the parameters of a function; all others say how. (All of an operation are arrays.)
 _OPERANDS = frozenset(
-    "x x0 x1 y p t h c W b Wx Wh gamma beta mean var condition indices resets x_min x_max operands".split()
+    "x x0 x1 y p t h c W b Wx Wh gamma beta mean var std low high logits".split()
+    + "condition indices resets x_min x_max operands".split()
 )
 _ARRAYS = frozenset((Variable, Parameter, np.ndarray))
 _LISTS = frozenset((list, tuple))

@@ -390,7 +390,7 @@ class Parameter(Variable):
             value = _checked(value)
             if value.shape != self._data.shape:
                 raise ValueError(
-                    f"{self.name or 'a parameter'} has the shape {self._data.shape} in its model, which is frozen "
+                    f"{self.bound.names[id(self)]} has the shape {self._data.shape} in its model, which is frozen "
                     f"since the first forward; got data of shape {value.shape}"
                 )
             self._data[...] = value

@@ -23,14 +23,17 @@ Named = Sequence[tuple[str, Parameter]]
 class Vector:
     """`data (n,)`, or `(P, n)` for a population, of which each parameter placed here has a part as its data.
 
+    `offsets` and `names` say by a parameter's id where it begins, and what it is called in the layout.
+
     A parameter's `bound` is the Vector it lies in; `temporary` is one that it will leave again.
     """
 
-    __slots__ = ("data", "offsets", "temporary")
+    __slots__ = ("data", "names", "offsets", "temporary")
 
     def __init__(self, params: Sequence[Parameter], layout: Layout, data: Array, temporary: bool = False) -> None:
         self.data, self.temporary = data, temporary
         self.offsets = {id(p): start for p, start in zip(params, layout.offsets[:-1], strict=True)}
+        self.names = {id(p): name for p, name in zip(params, layout.names, strict=True)}
         self.place(params, layout.shapes)
 
     def place(self, params: Sequence[Parameter], shapes: Sequence[tuple[int, ...]]) -> None:

@@ -4,6 +4,7 @@ from cartwheel.kernels.opcodes import activation as activation
 from cartwheel.kernels.opcodes import chance as chance
 from cartwheel.kernels.opcodes import choices as choices
 from cartwheel.kernels.opcodes import elementwise as elementwise
+from cartwheel.kernels.opcodes import graph as graph
 from cartwheel.kernels.opcodes import gru as gru
 from cartwheel.kernels.opcodes import losses as losses
 from cartwheel.kernels.opcodes import lstm as lstm

@@ -1,4 +1,4 @@
-"""Element-wise opcodes of activations. Level: EXACT for relu and leaky_relu, else 4 ULP."""
+"""Element-wise opcodes of activations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cartwheel.kernels.floats import from_bits, like, product_rest, typed
 from cartwheel.kernels.opcodes.blocks import blocks, operand, result
 from cartwheel.kernels.opcodes.choices import larger, smaller
 from cartwheel.kernels.opcodes.forms import elementwise, output_word
-from cartwheel.kernels.opcodes.registry import opcode
+from cartwheel.kernels.opcodes.registry import EXACT, opcode, ulp
 
 _ONE = output_word(1)
 
@@ -42,7 +42,7 @@ def _gelu_double(x: Any) -> Any:
 _smooth = typed(_gelu_single, _gelu_double)
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), EXACT)
 def relu(row: Any, numbers: Any, integers: Any) -> None:
     """y = x, but 0 where x is less; NaN of NaN."""
     for block in range(blocks(row)):
@@ -51,7 +51,7 @@ def relu(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = x[i] if not x[i] <= like(x[i], 0.0) else like(x[i], 0.0)
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), EXACT)
 def leaky_relu(row: Any, numbers: Any, integers: Any) -> None:
     """y = the larger of x and slope * x, the smaller if the slope is above 1; it is the number in word output + 1."""
     slope = from_bits(row[_ONE + 1])
@@ -62,7 +62,7 @@ def leaky_relu(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = high if slope <= 1.0 else low
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def elu(row: Any, numbers: Any, integers: Any) -> None:
     """y = x above 0, else alpha * (e**x - 1); alpha is the number in word output + 1."""
     alpha = from_bits(row[_ONE + 1])
@@ -74,7 +74,7 @@ def elu(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = x[i] if x[i] > zero else below
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def sigmoid(row: Any, numbers: Any, integers: Any) -> None:
     """y = 1 / (1 + e**-x)."""
     for block in range(blocks(row)):
@@ -83,7 +83,7 @@ def sigmoid(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.sigmoid(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def softplus(row: Any, numbers: Any, integers: Any) -> None:
     """y = log(1 + e**x)."""
     for block in range(blocks(row)):
@@ -92,7 +92,7 @@ def softplus(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.softplus(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def silu(row: Any, numbers: Any, integers: Any) -> None:
     """y = x / (1 + e**-x)."""
     for block in range(blocks(row)):
@@ -101,7 +101,7 @@ def silu(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.silu(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def gelu(row: Any, numbers: Any, integers: Any) -> None:
     """y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))."""
     for block in range(blocks(row)):

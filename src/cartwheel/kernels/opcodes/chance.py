@@ -4,18 +4,17 @@ A generator is four words among the integers, the high and low half of its state
 `kernels.random.generators` gives them. The stream is that of `numpy.random.Generator(PCG64(...))`: a uniform number
 takes one word of 64 bits, of which the upper 53 count units of 2**-53, a normal number as many as NumPy's ziggurat
 takes. All is computed in float64 and then rounded. A class is drawn by the Gumbel-max trick (Gumbel 1954): the
-largest of logit - log(-log(u)), one word for each logit, row by row, where u is the middle of one of 2**52 parts of
-[0, 1]. Level: EXACT; a normal number in its tails, and a class, as exact as a logarithm is.
+largest of logit + noise, where the noise is what `Generator.gumbel` draws, -log(-log(1 - u)).
 
-Words of a row: 1 how many numbers n, 2 the place of the generator among the integers, 3 the result (n,), 4 and 5 the
-bits of two float64 settings. For classes 1 rows, 2 the generator, 3 the place of the classes among the integers, 4
-the logits (rows, columns), 5 columns, 6 the place of rows * columns integers to work in.
+Words of a row: 1 how many numbers n, 2 the place of the generator among the integers, 3 the result (n,), 4 what the
+opcode names. For classes 1 rows, 2 the generator, 3 the place of the classes among the integers, 4 the logits (rows,
+columns), 5 columns, 6 the place of rows * columns integers to work in.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,10 @@ from cartwheel.kernels.elementary import log
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.forms import stretch
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import EXACT, Span, opcode
 from cartwheel.kernels.random import next_word, uniform
 
-COUNT, GENERATOR, RESULT, FIRST, SECOND = range(1, 6)
+COUNT, GENERATOR, RESULT, SETTING = range(1, 5)
 LOGITS, COLUMNS, SCRATCH = 4, 5, 6
 
 _WIDTHS, _INSIDE, _HEIGHTS = ziggurat.wi_double, ziggurat.ki_double, ziggurat.fi_double
@@ -40,17 +39,21 @@ def _generator(row: Any) -> Span:
     return stretch(row[GENERATOR], 4, written=True, of_integers=True)
 
 
-def _form(settings_make_sense: Callable[[float, float], bool]) -> Form:
-    """The form of a draw of n numbers with two settings, the bits of a float64 each."""
+def _numbers(row: Any) -> Iterator[Span]:
+    """The form of a draw of n numbers."""
+    yield _generator(row)
+    yield stretch(row[RESULT], row[COUNT], written=True)
 
-    def spans(row: Any) -> Iterator[Span]:
-        first, second = row[FIRST : SECOND + 1].view(np.float64)
-        if not settings_make_sense(float(first), float(second)):
-            raise ValueError(f"settings that make no sense: {first}, {second}")
-        yield _generator(row)
-        yield stretch(row[RESULT], row[COUNT], written=True)
 
-    return spans
+def _mask(row: Any) -> Iterator[Span]:
+    ratio = float(row[SETTING : SETTING + 1].view(np.float64)[0])
+    if not 0.0 <= ratio < 1.0:
+        raise ValueError(f"a ratio that makes no sense: {ratio}")
+    yield from _numbers(row)
+
+
+def _of_chances(row: Any) -> Iterator[Span]:
+    yield from distinct((*_numbers(row), stretch(row[SETTING], row[COUNT])))
 
 
 def _classes(row: Any) -> Iterator[Span]:
@@ -68,28 +71,32 @@ def _words(row: Any, integers: Any) -> Any:
     return part(integers, row[GENERATOR], 4).view(np.uint64)
 
 
-@compiled()
-def _setting(row: Any, word: int) -> Any:
-    return np.int64(row[word]).view(np.float64)
-
-
-@opcode(_form(lambda low, high: math.isfinite(high - low)))
-def uniform_numbers(row: Any, numbers: Any, integers: Any) -> None:
-    """Numbers from [low, high), words 4 and 5, as `Generator.uniform(low, high, n)`; rounding may reach high."""
+@opcode(_numbers, EXACT)
+def standard_uniform(row: Any, numbers: Any, integers: Any) -> None:
+    """Numbers from [0, 1), as `Generator.uniform(size=n)`; rounding may reach 1."""
     generator, y = _words(row, integers), part(numbers, row[RESULT], row[COUNT])
-    low, high = _setting(row, FIRST), _setting(row, SECOND)
     for i in range(len(y)):
-        y[i] = uniform(generator, low, high)
+        y[i] = uniform(generator, 0.0, 1.0)
 
 
-@opcode(_form(lambda ratio, _: 0.0 <= ratio < 1.0))
+@opcode(_mask, EXACT)
 def dropout_mask(row: Any, numbers: Any, integers: Any) -> None:
-    """0 at the chance `ratio`, word 4, else 1 / (1 - ratio): what `nn.functions.dropout` multiplies by."""
+    """0 at the chance of the float64 in word 4, `ratio`, else 1 / (1 - ratio): what dropout multiplies by."""
     generator, y = _words(row, integers), part(numbers, row[RESULT], row[COUNT])
-    ratio = _setting(row, FIRST)
+    ratio = np.int64(row[SETTING]).view(np.float64)
     zero, kept = y.dtype.type(0.0), y.dtype.type(1.0 / (1.0 - ratio))
     for i in range(len(y)):
         y[i] = kept if uniform(generator, 0.0, 1.0) >= ratio else zero
+
+
+@opcode(_of_chances, EXACT)
+def bernoulli(row: Any, numbers: Any, integers: Any) -> None:
+    """1 at the chance of each number at the offset in word 4, else 0."""
+    generator, y = _words(row, integers), part(numbers, row[RESULT], row[COUNT])
+    chances = part(numbers, row[SETTING], row[COUNT])
+    zero, one = y.dtype.type(0.0), y.dtype.type(1.0)
+    for i in range(len(y)):
+        y[i] = one if uniform(generator, 0.0, 1.0) < chances[i] else zero
 
 
 # --- normal numbers --------------------------------------------------------------------------------------------------
@@ -124,25 +131,33 @@ def _normal(generator: Any) -> Any:
             return x
 
 
-@opcode(_form(lambda mean, deviation: math.isfinite(mean) and 0.0 <= deviation < math.inf))
-def normal_numbers(row: Any, numbers: Any, integers: Any) -> None:
-    """Mean, word 4, + deviation, word 5, times normal numbers, as `Generator.normal(mean, deviation, n)`."""
+@opcode(_numbers, EXACT)
+def standard_normal(row: Any, numbers: Any, integers: Any) -> None:
+    """Numbers from the normal distribution, as `Generator.standard_normal(n)`."""
     generator, y = _words(row, integers), part(numbers, row[RESULT], row[COUNT])
-    mean, deviation = _setting(row, FIRST), _setting(row, SECOND)
     for i in range(len(y)):
-        y[i] = mean + deviation * _normal(generator)
+        y[i] = _normal(generator)
 
 
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
-@opcode(_classes)
+@compiled()
+def _below_one(generator: Any) -> Any:
+    """A number above 0 and below 1, as `Generator.gumbel` draws it."""
+    u = 1.0 - uniform(generator, 0.0, 1.0)
+    while u >= 1.0:
+        u = 1.0 - uniform(generator, 0.0, 1.0)
+    return u
+
+
+@opcode(_classes, EXACT)
 def categorical(row: Any, numbers: Any, integers: Any) -> None:
-    """The class of each row, drawn with the chances softmax(logits); NaN and -infinity never, or 0 of nothing else."""
+    """The class of each row, with the chances softmax(logits); a logit of NaN or -inf never, or 0 of nothing else."""
     generator, classes, columns = _words(row, integers), part(integers, row[RESULT], row[COUNT]), row[COLUMNS]
     gumbel = part(integers, row[SCRATCH], row[COUNT] * columns).view(np.float64)
-    for i in range(len(gumbel)):  # neither 0 nor 1
-        gumbel[i] = (np.float64(next_word(generator) >> np.uint64(12)) + 0.5) * 2.0**-52
+    for i in range(len(gumbel)):
+        gumbel[i] = _below_one(generator)
     for i in range(len(gumbel)):
         gumbel[i] = -log(-log(gumbel[i]))
     for number in range(len(classes)):

@@ -1,4 +1,4 @@
-"""Element-wise opcodes without transcendental functions. Level: EXACT."""
+"""Element-wise opcodes without transcendental functions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from cartwheel.kernels.opcodes.blocks import blocks, operand, result
 from cartwheel.kernels.opcodes.forms import elementwise, output_word
-from cartwheel.kernels.opcodes.registry import opcode
+from cartwheel.kernels.opcodes.registry import EXACT, opcode
 
 _ONE, _TWO, _THREE = output_word(1), output_word(2), output_word(3)
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), EXACT)
 def copy(row: Any, numbers: Any, integers: Any) -> None:
     """y = x."""
     for block in range(blocks(row)):
@@ -22,7 +22,7 @@ def copy(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = x[i]
 
 
-@opcode(elementwise(2))
+@opcode(elementwise(2), EXACT)
 def add(row: Any, numbers: Any, integers: Any) -> None:
     """y = x0 + x1."""
     for block in range(blocks(row)):
@@ -32,7 +32,7 @@ def add(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = x0[i] + x1[i]
 
 
-@opcode(elementwise(2))
+@opcode(elementwise(2), EXACT)
 def sub(row: Any, numbers: Any, integers: Any) -> None:
     """y = x0 - x1."""
     for block in range(blocks(row)):
@@ -42,7 +42,7 @@ def sub(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = x0[i] - x1[i]
 
 
-@opcode(elementwise(2))
+@opcode(elementwise(2), EXACT)
 def mul(row: Any, numbers: Any, integers: Any) -> None:
     """y = x0 x1."""
     for block in range(blocks(row)):
@@ -52,7 +52,7 @@ def mul(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = x0[i] * x1[i]
 
 
-@opcode(elementwise(2))
+@opcode(elementwise(2), EXACT)
 def div(row: Any, numbers: Any, integers: Any) -> None:
     """y = x0 / x1."""
     for block in range(blocks(row)):
@@ -62,7 +62,7 @@ def div(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = x0[i] / x1[i]
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), EXACT)
 def neg(row: Any, numbers: Any, integers: Any) -> None:
     """y = -x."""
     for block in range(blocks(row)):
@@ -71,7 +71,7 @@ def neg(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = -x[i]
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), EXACT)
 def sqrt(row: Any, numbers: Any, integers: Any) -> None:
     """y = the root of x."""
     for block in range(blocks(row)):

@@ -9,22 +9,33 @@ from typing import Any
 
 from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
+from cartwheel.kernels.opcodes.gates import to_sigmoid, to_tanh
 from cartwheel.kernels.opcodes.recurrence import (
     BATCH,
+    LEVEL,
     OPERANDS,
     SIZE,
     STEPS,
+    TOGETHER,
+    add,
     forget,
     form,
     line,
     remember,
     times_turned,
     times_weights,
-    to_sigmoids,
-    to_tanh,
     turn_weights,
 )
 from cartwheel.kernels.opcodes.registry import opcode
+
+
+@compiled()
+def _reset(r: Any, product: Any, ah: Any, n: Any) -> None:
+    """n = a + r (h Wh), of which ah keeps the product."""
+    for k in range(len(n)):
+        ah[k] = product[k]
+    for k in range(len(n)):
+        n[k] += r[k] * ah[k]
 
 
 @compiled()
@@ -34,7 +45,7 @@ def _next(n: Any, z: Any, old: Any, new: Any) -> None:
         new[k] = n[k] + z[k] * (old[k] - n[k])
 
 
-@opcode(form(3, "m", "gaaas"))
+@opcode(form(3, "m", "gaaas"), LEVEL)
 def gru(row: Any, numbers: Any, integers: Any) -> None:
     """Operands h (B, H), gates (T, B, 3 H), hs, before, ahs (T, B, H), scratch (B, 3 H).
 
@@ -49,37 +60,48 @@ def gru(row: Any, numbers: Any, integers: Any) -> None:
         times_weights(row, numbers, 3, before + t * B * size, scratch)
         for b in range(B):
             k = t * B + b
-            to_sigmoids(part(numbers, gates + k * 3 * size, 2 * size), part(numbers, scratch + b * 3 * size, 2 * size))
-            r, z = line(row, numbers, gates, 3 * k), line(row, numbers, gates, 3 * k + 1)
-            n, product = line(row, numbers, gates, 3 * k + 2), line(row, numbers, scratch, 3 * b + 2)
-            ah = line(row, numbers, ahs, k)
-            for i in range(len(ah)):
-                ah[i] = product[i]
-                product[i] = r[i] * product[i]
-            to_tanh(n, product)
-            _next(n, z, line(row, numbers, before, k), line(row, numbers, hs, k))
+            rz, n = part(numbers, gates + k * 3 * size, 2 * size), line(row, numbers, gates, 3 * k + 2)
+            add(part(numbers, scratch + b * 3 * size, 2 * size), rz)
+            to_sigmoid(rz)
+            _reset(rz, line(row, numbers, scratch, 3 * b + 2), line(row, numbers, ahs, k), n)
+            to_tanh(n)
+            _next(n, rz[size:], line(row, numbers, before, k), line(row, numbers, hs, k))
 
 
 @compiled()
-def _back(gates: Any, old: Any, ah: Any, by_h: Any, later: Any, by_ax: Any, by_ah: Any) -> None:
-    """The gradients of one row of a step: by its gates' arguments, and in later by h as far as not through h Wh."""
-    size = len(old)
-    r, z, n = gates[:size], gates[size : 2 * size], gates[2 * size :]
-    by_r, by_z, by_n, by_product = by_ax[:size], by_ax[size : 2 * size], by_ax[2 * size :], by_ah[2 * size :]
-    one = gates.dtype.type(1.0)
-    for k in range(size):
-        dh = by_h[k] + later[k]
-        of_n = dh * ((one - z[k]) * (one - n[k] * n[k]))
-        by_r[k] = of_n * (ah[k] * r[k] * (one - r[k]))
-        by_z[k] = dh * ((old[k] - n[k]) * z[k] * (one - z[k]))
-        by_n[k] = of_n
-        by_product[k] = of_n * r[k]
-        later[k] = dh * z[k]
-    for k in range(2 * size):
-        by_ah[k] = by_ax[k]
+def _back(numbers: Any, B: int, size: int, gates: int, old: int, ah: int, dh: int, dax: int, dah: int) -> None:
+    """The gradients of a step by its gates' arguments, and in dh, which begins as that by h', by h beside h Wh."""
+    one = part(numbers, dh, 0).dtype.type(1.0)
+    for b in range(B):
+        m, z, n, by_n = b * size, gates + (3 * b + 1) * size, gates + (3 * b + 2) * size, dax + (3 * b + 2) * size
+        for k in range(size):
+            y = numbers[n + k]
+            numbers[by_n + k] = numbers[dh + m + k] * ((one - numbers[z + k]) * (one - y * y))
+    for b in range(B):
+        m, r, by_n, by_r = b * size, gates + 3 * b * size, dax + (3 * b + 2) * size, dax + 3 * b * size
+        for k in range(size):
+            y = numbers[r + k]
+            numbers[by_r + k] = numbers[by_n + k] * (numbers[ah + m + k] * y * (one - y))
+    for b in range(B):
+        m, z, n, by_z = b * size, gates + (3 * b + 1) * size, gates + (3 * b + 2) * size, dax + (3 * b + 1) * size
+        for k in range(size):
+            y = numbers[z + k]
+            numbers[by_z + k] = numbers[dh + m + k] * ((numbers[old + m + k] - numbers[n + k]) * y * (one - y))
+    for b in range(B):
+        r, by_n, by_product = gates + 3 * b * size, dax + (3 * b + 2) * size, dah + (3 * b + 2) * size
+        for k in range(size):
+            numbers[by_product + k] = numbers[by_n + k] * numbers[r + k]
+    for b in range(B):
+        first = 3 * b * size
+        for k in range(first, first + 2 * size):
+            numbers[dah + k] = numbers[dax + k]
+    for b in range(B):
+        m, z = b * size, gates + (3 * b + 1) * size
+        for k in range(size):
+            numbers[dh + m + k] *= numbers[z + k]
 
 
-@opcode(form(3, "agaa", "ggmmw"))
+@opcode(form(3, "agaa", "ggmmw"), LEVEL)
 def gru_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """Operands dhs (T, B, H), gates (T, B, 3 H), before, ahs, dax, dah (T, B, 3 H), dh, scratch (B, H), (3 H, H).
 
@@ -92,18 +114,12 @@ def gru_gradient(row: Any, numbers: Any, integers: Any) -> None:
     back, through = part(numbers, dh, B * size), part(numbers, scratch, B * size)
     back[:] = 0
     for t in range(row[STEPS] - 1, -1, -1):
-        for b in range(B):
-            k = t * B + b
-            _back(
-                part(numbers, gates + k * 3 * size, 3 * size),
-                line(row, numbers, before, k),
-                line(row, numbers, ahs, k),
-                line(row, numbers, dhs, k),
-                line(row, numbers, dh, b),
-                part(numbers, dax + k * 3 * size, 3 * size),
-                part(numbers, dah + k * 3 * size, 3 * size),
-            )
-        times_turned(row, numbers, 3, dah + t * B * 3 * size, turned, scratch)
-        for i in range(len(back)):
-            back[i] += through[i]
+        place = t * B * 3 * size
+        add(part(numbers, dhs + t * B * size, B * size), back)
+        for b in range(0, B, TOGETHER):
+            m, g = (t * B + b) * size, place + 3 * b * size
+            rows, by_h = min(TOGETHER, B - b), dh + b * size
+            _back(numbers, rows, size, gates + g, before + m, ahs + m, by_h, dax + g, dah + g)
+        times_turned(row, numbers, 3, dah + place, turned, scratch)
+        add(through, back)
         forget(row, numbers, t, dh)

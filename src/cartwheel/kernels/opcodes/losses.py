@@ -1,4 +1,4 @@
-"""Losses that are sums over all numbers, and their gradients. Level: a sum's; gradients EXACT but for the sigmoid.
+"""Losses that are sums over all numbers, and their gradients.
 
 The words of a row: 1 how many numbers n, 2 and 3 the operands (n,), contiguous and of one shape, 4 the bits of the
 float64 by which a sum is divided (NaN where there are no rows), 5 those of a setting. A loss has 6 the place of the
@@ -19,7 +19,7 @@ from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.blocks import blocks, operand, result
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.forms import elementwise, output_word, stretch
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import EXACT, Form, Span, opcode, summed, ulp
 from cartwheel.kernels.sums import total
 
 COUNT, FIRST, SECOND, DIVISOR, SETTING, NUMBER, VECTOR = range(1, 8)
@@ -60,7 +60,7 @@ def _finish(row: Any, numbers: Any, terms: Any) -> None:
 # --- regression ------------------------------------------------------------------------------------------------------
 
 
-@opcode(_LOSS)
+@opcode(_LOSS, summed(3))
 def mean_squared_error(row: Any, numbers: Any, integers: Any) -> None:
     """The sum of (x0 - x1)^2, divided."""
     x0, x1, terms = _vector(row, numbers, FIRST), _vector(row, numbers, SECOND), _vector(row, numbers, VECTOR)
@@ -70,7 +70,7 @@ def mean_squared_error(row: Any, numbers: Any, integers: Any) -> None:
     _finish(row, numbers, terms)
 
 
-@opcode(_GRADIENT)
+@opcode(_GRADIENT, EXACT)
 def mean_squared_error_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """(2 / divisor) g (x0 - x1); for the gradient by the other, exchange the two."""
     x0, x1, gx = _vector(row, numbers, FIRST), _vector(row, numbers, SECOND), _vector(row, numbers, VECTOR)
@@ -86,7 +86,7 @@ def _limited(x: Any, most: Any) -> Any:
     return most if low > most else low
 
 
-@opcode(_LOSS)
+@opcode(_LOSS, summed(3))
 def huber(row: Any, numbers: Any, integers: Any) -> None:
     """The sum of near (away - near / 2), divided, of away = x0 - x1 and near, which is away in [-delta, delta]."""
     x0, x1, terms = _vector(row, numbers, FIRST), _vector(row, numbers, SECOND), _vector(row, numbers, VECTOR)
@@ -98,7 +98,7 @@ def huber(row: Any, numbers: Any, integers: Any) -> None:
     _finish(row, numbers, terms)
 
 
-@opcode(_GRADIENT)
+@opcode(_GRADIENT, EXACT)
 def huber_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """(g / divisor) times x0 - x1 in [-delta, delta]; for the gradient by the other, exchange the two."""
     x0, x1, gx = _vector(row, numbers, FIRST), _vector(row, numbers, SECOND), _vector(row, numbers, VECTOR)
@@ -111,7 +111,7 @@ def huber_gradient(row: Any, numbers: Any, integers: Any) -> None:
 # --- yes or no -------------------------------------------------------------------------------------------------------
 
 
-@opcode(_LOSS)
+@opcode(_LOSS, summed(3))
 def sigmoid_cross_entropy(row: Any, numbers: Any, integers: Any) -> None:
     """The sum of max(x, 0) - x t + log(1 + exp(-|x|)), divided, for logits x and the chances t that were wanted."""
     x, t, terms = _vector(row, numbers, FIRST), _vector(row, numbers, SECOND), _vector(row, numbers, VECTOR)
@@ -122,7 +122,7 @@ def sigmoid_cross_entropy(row: Any, numbers: Any, integers: Any) -> None:
     _finish(row, numbers, terms)
 
 
-@opcode(_GRADIENT)
+@opcode(_GRADIENT, summed(3))
 def sigmoid_cross_entropy_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """(g / divisor) (sigmoid(x) - t), the gradient by the logits."""
     x, t, gx = _vector(row, numbers, FIRST), _vector(row, numbers, SECOND), _vector(row, numbers, VECTOR)
@@ -131,7 +131,7 @@ def sigmoid_cross_entropy_gradient(row: Any, numbers: Any, integers: Any) -> Non
         gx[i] = factor * (sigmoid(x[i]) - t[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def bounded_log(row: Any, numbers: Any, integers: Any) -> None:
     """log(p), but -100 at least."""
     for block in range(blocks(row)):

@@ -1,4 +1,4 @@
-"""Element-wise opcodes of powers, exponentials, trigonometric and hyperbolic functions. Level: 4 ULP."""
+"""Element-wise opcodes of powers, exponentials, trigonometric and hyperbolic functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.floats import like
 from cartwheel.kernels.opcodes.blocks import blocks, operand, result
 from cartwheel.kernels.opcodes.forms import elementwise, output_word
-from cartwheel.kernels.opcodes.registry import opcode
+from cartwheel.kernels.opcodes.registry import opcode, ulp
 
 _ONE, _TWO = output_word(1), output_word(2)
 
@@ -25,7 +25,7 @@ def _near(x: Any) -> bool:
     return not far
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def exp(row: Any, numbers: Any, integers: Any) -> None:
     """y = e**x."""
     for block in range(blocks(row)):
@@ -34,7 +34,7 @@ def exp(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.exp(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def expm1(row: Any, numbers: Any, integers: Any) -> None:
     """y = e**x - 1."""
     for block in range(blocks(row)):
@@ -43,7 +43,7 @@ def expm1(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.expm1(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def log(row: Any, numbers: Any, integers: Any) -> None:
     """The natural logarithm."""
     for block in range(blocks(row)):
@@ -52,7 +52,7 @@ def log(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.log(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def log1p(row: Any, numbers: Any, integers: Any) -> None:
     """y = log(1 + x)."""
     for block in range(blocks(row)):
@@ -61,7 +61,7 @@ def log1p(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.log1p(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def sinh(row: Any, numbers: Any, integers: Any) -> None:
     """The hyperbolic sine."""
     for block in range(blocks(row)):
@@ -70,7 +70,7 @@ def sinh(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.sinh(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def cosh(row: Any, numbers: Any, integers: Any) -> None:
     """The hyperbolic cosine."""
     for block in range(blocks(row)):
@@ -79,7 +79,7 @@ def cosh(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.cosh(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def tanh(row: Any, numbers: Any, integers: Any) -> None:
     """The hyperbolic tangent."""
     for block in range(blocks(row)):
@@ -88,7 +88,7 @@ def tanh(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.tanh(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def arcsinh(row: Any, numbers: Any, integers: Any) -> None:
     """The inverse of sinh."""
     for block in range(blocks(row)):
@@ -97,7 +97,7 @@ def arcsinh(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.arcsinh(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def arccosh(row: Any, numbers: Any, integers: Any) -> None:
     """The inverse of cosh."""
     for block in range(blocks(row)):
@@ -106,7 +106,7 @@ def arccosh(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.arccosh(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def arctanh(row: Any, numbers: Any, integers: Any) -> None:
     """The inverse of tanh."""
     for block in range(blocks(row)):
@@ -115,7 +115,7 @@ def arctanh(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = elementary.arctanh(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def arcsin(row: Any, numbers: Any, integers: Any) -> None:
     """The inverse of the sine."""
     for block in range(blocks(row)):
@@ -124,7 +124,7 @@ def arcsin(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = circular.arcsin(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def arccos(row: Any, numbers: Any, integers: Any) -> None:
     """The inverse of the cosine."""
     for block in range(blocks(row)):
@@ -133,7 +133,7 @@ def arccos(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = circular.arccos(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def arctan(row: Any, numbers: Any, integers: Any) -> None:
     """The inverse of the tangent."""
     for block in range(blocks(row)):
@@ -142,7 +142,7 @@ def arctan(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = circular.arctan(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def sin(row: Any, numbers: Any, integers: Any) -> None:
     """The sine."""
     for block in range(blocks(row)):
@@ -155,7 +155,7 @@ def sin(row: Any, numbers: Any, integers: Any) -> None:
                 y[i] = np.sin(x[i]) if abs(x[i]) > circular.LARGEST else circular.sin(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def cos(row: Any, numbers: Any, integers: Any) -> None:
     """The cosine."""
     for block in range(blocks(row)):
@@ -168,7 +168,7 @@ def cos(row: Any, numbers: Any, integers: Any) -> None:
                 y[i] = np.cos(x[i]) if abs(x[i]) > circular.LARGEST else circular.cos(x[i])
 
 
-@opcode(elementwise(1))
+@opcode(elementwise(1), ulp(4))
 def tan(row: Any, numbers: Any, integers: Any) -> None:
     """The tangent."""
     for block in range(blocks(row)):
@@ -181,7 +181,7 @@ def tan(row: Any, numbers: Any, integers: Any) -> None:
                 y[i] = np.tan(x[i]) if abs(x[i]) > circular.LARGEST else circular.tan(x[i])
 
 
-@opcode(elementwise(2))
+@opcode(elementwise(2), ulp(4))
 def _pow(row: Any, numbers: Any, integers: Any) -> None:
     """y = x0**x1."""
     for block in range(blocks(row)):

@@ -1,7 +1,7 @@
 """Numbers brought elsewhere: parts placed, rows gathered by their numbers and added back, minibatches, traces.
 
 An index below 0 counts from the end, as NumPy's does. One out of range ends the run with an error (`integers[1]`), and
-reads and writes the nearest that there is. The round is `integers[0]` at that moment. Level: EXACT.
+reads and writes the nearest that there is. The round is `integers[0]` at that moment.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.forms import AXES, stretch, strided
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import EXACT, Form, Span, opcode
 
 _ROUND, _FAILED = 0, 1
 
@@ -68,7 +68,7 @@ def _move(numbers: Any, length: int, x: int, x_step: int, y: int, y_step: int) -
             numbers[y + i * y_step] = numbers[x + i * x_step]
 
 
-@opcode(_placing)
+@opcode(_placing, EXACT)
 def place(row: Any, numbers: Any, integers: Any) -> None:
     """A part of y = x."""
     for first in range(row[LENGTHS]):
@@ -133,7 +133,7 @@ def _places(row: Any) -> int:
     return places
 
 
-@opcode(_indexing(writes_x=False))
+@opcode(_indexing(writes_x=False), EXACT)
 def gather(row: Any, numbers: Any, integers: Any) -> None:
     """y = the numbers of x at some places."""
     inner, count = row[INNER], row[COUNTS] * row[COUNTS + 1] * row[COUNTS + 2]
@@ -146,7 +146,7 @@ def gather(row: Any, numbers: Any, integers: Any) -> None:
                 found[i] = source[i]
 
 
-@opcode(_indexing(writes_x=True))
+@opcode(_indexing(writes_x=True), EXACT)
 def scatter(row: Any, numbers: Any, integers: Any) -> None:
     """x = zeros, with the numbers that are gathered added at their places, one after the other."""
     inner, count = row[INNER], row[COUNTS] * row[COUNTS + 1] * row[COUNTS + 2]
@@ -195,13 +195,13 @@ def _batch(row: Any, integers: Any, of: Any) -> None:
             found[i] = source[i]
 
 
-@opcode(_batches(integers_moved=False))
+@opcode(_batches(integers_moved=False), EXACT)
 def minibatch(row: Any, numbers: Any, integers: Any) -> None:
     """y = this round's rows of x."""
     _batch(row, integers, numbers)
 
 
-@opcode(_batches(integers_moved=True))
+@opcode(_batches(integers_moved=True), EXACT)
 def minibatch_of_integers(row: Any, numbers: Any, integers: Any) -> None:
     """y = this round's rows of x, both integers."""
     _batch(row, integers, integers)
@@ -211,32 +211,21 @@ def minibatch_of_integers(row: Any, numbers: Any, integers: Any) -> None:
 COUNT, FROM, TO, OF_ROUNDS = range(1, 5)
 
 
-def _rounds(stored: bool) -> Form:
-    def spans(row: Any) -> Iterator[Span]:
-        count, rounds = int(row[COUNT]), int(row[OF_ROUNDS])
-        if count < 0 or rounds < 1:
-            raise ValueError("lengths or rounds that make no sense")
-        yield stretch(int(row[FROM]), count * (1 if stored else rounds))
-        yield stretch(int(row[TO]), count * (rounds if stored else 1), written=True)
-        yield from _states()
-
-    return spans
+def _storing(row: Any) -> Iterator[Span]:
+    count, rounds = int(row[COUNT]), int(row[OF_ROUNDS])
+    if count < 0 or rounds < 1:
+        raise ValueError("lengths or rounds that make no sense")
+    yield stretch(int(row[FROM]), count)
+    yield stretch(int(row[TO]), count * rounds, written=True)
+    yield from _states()
 
 
-@opcode(_rounds(stored=True))
+@opcode(_storing, EXACT)
 def store(row: Any, numbers: Any, integers: Any) -> None:
     """This round's row of y = x."""
     y = row[TO] + _round(integers, row[OF_ROUNDS]) * row[COUNT]
     for i in range(row[COUNT]):
         numbers[y + i] = numbers[row[FROM] + i]
-
-
-@opcode(_rounds(stored=False))
-def fetch(row: Any, numbers: Any, integers: Any) -> None:
-    """y = this round's row of x."""
-    x = row[FROM] + _round(integers, row[OF_ROUNDS]) * row[COUNT]
-    for i in range(row[COUNT]):
-        numbers[row[TO] + i] = numbers[x + i]
 
 
 # --- integers as numbers ---------------------------------------------------------------------------------------------
@@ -247,7 +236,7 @@ def _casting(row: Any) -> Iterator[Span]:
     yield stretch(int(row[TO]), int(row[COUNT]), written=True)
 
 
-@opcode(_casting)
+@opcode(_casting, EXACT)
 def from_integers(row: Any, numbers: Any, integers: Any) -> None:
     """y = x, integers."""
     for i in range(row[COUNT]):

@@ -1,4 +1,4 @@
-"""Normalisation of rows (a layer's) and of columns (a batch's), and their gradients. Level: that of the sums.
+"""Normalisation of rows (a layer's) and of columns (a batch's), and their gradients.
 
 x is (rows, columns), contiguous; more axes are brought into these two by a copy. Words: 1 rows, 2 columns, 3 how many
 gammas and betas there are, each for as many rows in turn (1, or one each for the rows of candidates; for columns always
@@ -17,17 +17,17 @@ from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.folds import add_columns
 from cartwheel.kernels.opcodes.forms import stretch
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import Form, Span, opcode, summed
 from cartwheel.kernels.sums import total
 
-ROWS, COLUMNS, GROUPS, SETTING, OPERANDS = range(1, 6)
+ROWS, COLUMNS, GROUPS, EPS, OPERANDS = range(1, 6)
 
 
 def _form(reads: str, writes: str) -> Form:
     """Operands as long as letters say: x like x, r one number per row, c per column, g per column of each group."""
 
     def spans(row: Any) -> Iterator[Span]:
-        rows, columns, groups = (int(length) for length in row[ROWS:SETTING])
+        rows, columns, groups = (int(length) for length in row[ROWS:EPS])
         if min(rows, columns) < 0 or groups < 1 or rows % groups:
             raise ValueError("lengths that make no sense")
         lengths = {"x": rows * columns, "r": rows, "c": columns, "g": groups * columns}
@@ -44,9 +44,8 @@ def _line(row: Any, numbers: Any, operand: int, number: int) -> Any:
 
 
 @compiled()
-def _setting(row: Any) -> Any:
-    """eps, or the decay of averages."""
-    return np.int64(row[SETTING]).view(np.float64)
+def _eps(row: Any) -> Any:
+    return np.int64(row[EPS]).view(np.float64)
 
 
 # --- of rows ---------------------------------------------------------------------------------------------------------
@@ -69,12 +68,12 @@ def _scaled(h: Any, inverse: Any, gamma: Any, beta: Any, y: Any) -> None:
         y[i] = gamma[i] * h[i] + beta[i]
 
 
-@opcode(_form("xgg", "xxr"))
+@opcode(_form("xgg", "xxr"), summed(3))
 def layer_norm(row: Any, numbers: Any, integers: Any) -> None:
     """Operands x, gamma, beta, y, h, inverse: y = gamma h + beta, h = inverse (x - mean), of 1 / sqrt(var + eps)."""
     inverse = part(numbers, row[OPERANDS + 5], row[ROWS])
     kind = inverse.dtype.type
-    count, eps = kind(max(row[COLUMNS], 1)), kind(_setting(row))
+    count, eps = kind(max(row[COLUMNS], 1)), kind(_eps(row))
     for number in range(row[ROWS]):
         y, h = _line(row, numbers, 3, number), _line(row, numbers, 4, number)
         _centred(_line(row, numbers, 0, number), h, count)
@@ -85,9 +84,9 @@ def layer_norm(row: Any, numbers: Any, integers: Any) -> None:
         _scaled(h, inverse[number], _line(row, numbers, 1, group), _line(row, numbers, 2, group), y)
 
 
-@opcode(_form("xgxr", "xggx"))
+@opcode(_form("xgxr", "xggx"), summed(3))
 def layer_norm_gradient(row: Any, numbers: Any, integers: Any) -> None:
-    """Operands g, gamma, h, inverse, gx, by gamma, by beta, scratch (rows, columns)."""
+    """The gradients of `layer_norm`; operands g, gamma, h, inverse, gx, by gamma, by beta, scratch (rows, columns)."""
     for group in range(row[GROUPS]):
         _line(row, numbers, 5, group)[:] = 0
         _line(row, numbers, 6, group)[:] = 0
@@ -135,11 +134,11 @@ def _means(row: Any, numbers: Any, operand: int, result: int) -> None:
         means[i] /= count
 
 
-@opcode(_form("xcc", "xxccc"))
+@opcode(_form("xcc", "xxccc"), summed(3))
 def batch_norm(row: Any, numbers: Any, integers: Any) -> None:
     """Operands x, gamma, beta, y, h, inverse, mean, variance (columns,): as `layer_norm`, for each column."""
     inverse, mean, variance = _line(row, numbers, 5, 0), _line(row, numbers, 6, 0), _line(row, numbers, 7, 0)
-    one, eps = inverse.dtype.type(1.0), inverse.dtype.type(_setting(row))
+    one, eps = inverse.dtype.type(1.0), inverse.dtype.type(_eps(row))
     _means(row, numbers, 0, 6)
     for number in range(row[ROWS]):
         x, y, h = _line(row, numbers, 0, number), _line(row, numbers, 3, number), _line(row, numbers, 4, number)
@@ -159,9 +158,9 @@ def batch_norm(row: Any, numbers: Any, integers: Any) -> None:
             y[i] = gamma[i] * h[i] + beta[i]
 
 
-@opcode(_form("xcxc", "xcc"))
+@opcode(_form("xcxc", "xcc"), summed(3))
 def batch_norm_gradient(row: Any, numbers: Any, integers: Any) -> None:
-    """Operands g, gamma, h, inverse, gx, by gamma, by beta."""
+    """The gradients of `batch_norm`; operands g, gamma, h, inverse, gx, by gamma, by beta."""
     gamma, inverse = _line(row, numbers, 1, 0), _line(row, numbers, 3, 0)
     by_gamma, by_beta = _line(row, numbers, 5, 0), _line(row, numbers, 6, 0)
     by_gamma[:] = 0
@@ -173,22 +172,3 @@ def batch_norm_gradient(row: Any, numbers: Any, integers: Any) -> None:
         g, h, gx = _line(row, numbers, 0, number), _line(row, numbers, 2, number), _line(row, numbers, 4, number)
         for i in range(len(gx)):
             gx[i] = (g[i] - (by_beta[i] + h[i] * by_gamma[i]) / count) * (gamma[i] * inverse[i])
-
-
-@opcode(_form("cc", "cc"))
-def batch_norm_averages(row: Any, numbers: Any, integers: Any) -> None:
-    """Operands mean, variance, their averages over batches: average <- decay average + (1 - decay) now.
-
-    Word 4 is decay. The variance is made unbiased first. A batch of no rows changes nothing.
-    """
-    mean, variance = _line(row, numbers, 0, 0), _line(row, numbers, 1, 0)
-    means, variances = _line(row, numbers, 2, 0), _line(row, numbers, 3, 0)
-    if row[ROWS] == 0:
-        return
-    kind = mean.dtype.type
-    kept, rest = kind(_setting(row)), kind(1.0 - _setting(row))
-    unbiased = kind(row[ROWS] / max(row[ROWS] - 1, 1))
-    for i in range(len(mean)):
-        means[i] = means[i] * kept + mean[i] * rest
-    for i in range(len(mean)):
-        variances[i] = variances[i] * kept + variance[i] * unbiased * rest

@@ -1,7 +1,7 @@
 """Opcodes that change the one vector: the rules of `nn.optimizers`, one loop each, and the hooks before them.
 
-Level of the rules: EXACT. Each number is computed by the operations of `nn/optimizers/rules.py` in their order; what
-depends on the step alone is computed in float64 and then rounded. Level of `clip_norm`: a sum's.
+Each number is computed by the operations of `nn/optimizers/rules.py` in their order; what depends on the step alone is
+computed in float64 and then rounded.
 
 The words of a row: 1 how many numbers n; 2 the place among the integers of the number of updates made before, and 3
 how much to add to it when done (1, or 0 where another row of the same update counts it); 4 which settings stand in
@@ -22,7 +22,7 @@ from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.forms import stretch
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import EXACT, Form, Span, opcode, summed
 from cartwheel.kernels.sums import total
 
 COUNT, STEP, ADVANCE, IN_MEMORY, THETA, GRAD, FIRST, SECOND, SETTINGS = range(1, 10)
@@ -89,7 +89,7 @@ def _next(row: Any, integers: Any) -> Any:
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
-@opcode(_rule(0, 1))
+@opcode(_rule(0, 1), EXACT)
 def sgd(row: Any, numbers: Any, integers: Any) -> None:
     """Theta - lr g; settings lr."""
     theta, g = _vector(row, numbers, THETA), _vector(row, numbers, GRAD)
@@ -99,7 +99,7 @@ def sgd(row: Any, numbers: Any, integers: Any) -> None:
         theta[i] -= lr * g[i]
 
 
-@opcode(_rule(1, 2))
+@opcode(_rule(1, 2), EXACT)
 def momentum(row: Any, numbers: Any, integers: Any) -> None:
     """V <- momentum v - lr g; theta + v; settings lr, momentum."""
     theta, g, v = _vector(row, numbers, THETA), _vector(row, numbers, GRAD), _vector(row, numbers, FIRST)
@@ -111,7 +111,7 @@ def momentum(row: Any, numbers: Any, integers: Any) -> None:
         theta[i] += v[i]
 
 
-@opcode(_rule(1, 2))
+@opcode(_rule(1, 2), EXACT)
 def nesterov(row: Any, numbers: Any, integers: Any) -> None:
     """V <- momentum v + g; theta - lr (g + momentum v); settings lr, momentum."""
     theta, g, v = _vector(row, numbers, THETA), _vector(row, numbers, GRAD), _vector(row, numbers, FIRST)
@@ -123,7 +123,7 @@ def nesterov(row: Any, numbers: Any, integers: Any) -> None:
         theta[i] -= lr * (g[i] + kept * v[i])
 
 
-@opcode(_rule(1, 2))
+@opcode(_rule(1, 2), EXACT)
 def ada_grad(row: Any, numbers: Any, integers: Any) -> None:
     """H <- h + g^2; theta - lr g / (sqrt(h) + eps); settings lr, eps."""
     theta, g, h = _vector(row, numbers, THETA), _vector(row, numbers, GRAD), _vector(row, numbers, FIRST)
@@ -135,7 +135,7 @@ def ada_grad(row: Any, numbers: Any, integers: Any) -> None:
         theta[i] -= lr * g[i] / (np.sqrt(h[i]) + eps)
 
 
-@opcode(_rule(2, 2))
+@opcode(_rule(2, 2), EXACT)
 def ada_delta(row: Any, numbers: Any, integers: Any) -> None:
     """The four lines of `AdaDelta`; memory msg, msdx; settings rho, eps."""
     theta, g = _vector(row, numbers, THETA), _vector(row, numbers, GRAD)
@@ -151,7 +151,7 @@ def ada_delta(row: Any, numbers: Any, integers: Any) -> None:
         theta[i] -= dx
 
 
-@opcode(_rule(1, 3))
+@opcode(_rule(1, 3), EXACT)
 def rmsprop(row: Any, numbers: Any, integers: Any) -> None:
     """H <- rho h + (1 - rho) g^2; theta - lr g / (sqrt(h) + eps); settings lr, rho, eps."""
     theta, g, h = _vector(row, numbers, THETA), _vector(row, numbers, GRAD), _vector(row, numbers, FIRST)
@@ -164,11 +164,11 @@ def rmsprop(row: Any, numbers: Any, integers: Any) -> None:
         theta[i] -= lr * g[i] / (np.sqrt(h[i]) + eps)
 
 
-@opcode(_rule(2, 4))
+@opcode(_rule(2, 4), EXACT)
 def adam(row: Any, numbers: Any, integers: Any) -> None:
-    """M <- m + (1 - beta1) (g - m); v likewise; theta - rate m / (sqrt(v) + eps), where rate is
+    """M <- m + (1 - beta1) (g - m); v likewise; theta - rate m / (sqrt(v) + eps).
 
-    alpha sqrt(1 - beta2^t) / (1 - beta1^t); memory m, v; settings alpha, beta1, beta2, eps.
+    rate is alpha sqrt(1 - beta2^t) / (1 - beta1^t); memory m, v; settings alpha, beta1, beta2, eps.
     """
     theta, g = _vector(row, numbers, THETA), _vector(row, numbers, GRAD)
     m, v = _vector(row, numbers, FIRST), _vector(row, numbers, SECOND)
@@ -183,7 +183,7 @@ def adam(row: Any, numbers: Any, integers: Any) -> None:
         theta[i] -= rate * m[i] / (np.sqrt(v[i]) + eps)
 
 
-@opcode(_rule(2, 5))
+@opcode(_rule(2, 5), EXACT)
 def adamw(row: Any, numbers: Any, integers: Any) -> None:
     """Adam with decoupled weight decay, as `AdamW`; memory m, v; settings alpha, beta1, beta2, eps, weight_decay."""
     theta, g = _vector(row, numbers, THETA), _vector(row, numbers, GRAD)
@@ -203,7 +203,7 @@ def adamw(row: Any, numbers: Any, integers: Any) -> None:
 # --- hooks -----------------------------------------------------------------------------------------------------------
 
 
-@opcode(_hook(1, of_theta=True))
+@opcode(_hook(1, of_theta=True), EXACT)
 def weight_decay(row: Any, numbers: Any, integers: Any) -> None:
     """Grad + rate theta; settings rate."""
     theta, g, changed = _vector(row, numbers, THETA), _vector(row, numbers, GRAD), _vector(row, numbers, FIRST)
@@ -212,7 +212,7 @@ def weight_decay(row: Any, numbers: Any, integers: Any) -> None:
         changed[i] = g[i] + rate * theta[i]
 
 
-@opcode(_hook(1))
+@opcode(_hook(1), summed(4))
 def clip_norm(row: Any, numbers: Any, integers: Any) -> None:
     """Grad times max_norm / (|grad| + 1e-6), where that is less than 1; settings max_norm. NaN makes all of it NaN."""
     g, changed = _vector(row, numbers, GRAD), _vector(row, numbers, FIRST)
@@ -226,7 +226,7 @@ def clip_norm(row: Any, numbers: Any, integers: Any) -> None:
         changed[i] = g[i] * share
 
 
-@opcode(_hook(1))
+@opcode(_hook(1), EXACT)
 def clip_value(row: Any, numbers: Any, integers: Any) -> None:
     """Each number of the gradient into [-max_value, max_value]; settings max_value. NaN stays."""
     g, changed = _vector(row, numbers, GRAD), _vector(row, numbers, FIRST)

@@ -1,4 +1,4 @@
-"""Products of matrices. Level: EXACT against sums in order of k; k * eps * (|A| |B|) where BLAS makes them."""
+"""Products of matrices: sums in order of k, or what BLAS makes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.forms import stretch, strided
-from cartwheel.kernels.opcodes.registry import Span, opcode
+from cartwheel.kernels.opcodes.registry import EXACT, Span, opcode, per_term
 from cartwheel.kernels.opcodes.tiles import ROWS, SIDE, WIDE, tile, turn, widest
 
 # A row: words 1 and 2 the lengths of two batch axes, 3 to 5 M, K and N; the offset of A (.., M, K) and its 4 strides;
@@ -151,9 +151,9 @@ def product(
         j += width
 
 
-@opcode(_spans)
+@opcode(_spans, EXACT)
 def matmul(row: Any, numbers: Any, integers: Any) -> None:
-    """C = A B, + bias."""
+    """C = A B, + bias, added up in order of k."""
     M, K, N = row[M_], row[K_], row[N_]
     turned, packed = _turned(row), _packed(row)
     for number in range(row[BATCH] * row[BATCH + 1]):
@@ -189,9 +189,9 @@ def _gemm(numbers: Any, M: int, K: int, N: int, a: int, a_step: int, b: int, b_s
         np.dot(part(numbers, a, M * K).reshape(K, M).T, part(numbers, b, K * N).reshape(N, K).T, c)
 
 
-@opcode(_spans_for_blas)
+@opcode(_spans_for_blas, per_term(1))
 def matmul_blas(row: Any, numbers: Any, integers: Any) -> None:
-    """C = A B, + bias."""
+    """C = A B, + bias, by BLAS."""
     M, K, N = row[M_], row[K_], row[N_]
     for number in range(row[BATCH] * row[BATCH + 1]):
         first, second = number // row[BATCH + 1], number % row[BATCH + 1]

@@ -2,8 +2,9 @@
 
 As in `nn/functions/through_time.py`, what does not wait for its turn is left to products over all steps at once: x Wx
 + b comes ready for all steps, and a gradient's row gives the gradients by the arguments of the gates, of which the
-next rows make those by xs, Wx, Wh and b. Level: TOLERANCE; h Wh is a product of `products.py`, and each step some
-units in the last place off.
+next rows make those by xs, Wx, Wh and b. (`lstm.py` does these things itself, while the numbers are at hand.) h Wh is
+a product of `products.py`. A loop over the numbers of a step gives one result: the less arrays there are in a loop, the
+less has to be compared before it can go by vectors.
 
 The words of a row: 1 to 3 steps T, batch B and size H; 4 Wh (H, G H) for G gates; 5 whether there are resets, 6 these
 (T, B), not 0 where the memory is forgotten before a step. Then what the opcode names, in its order. All is
@@ -16,38 +17,49 @@ from collections.abc import Iterator
 from typing import Any
 
 from cartwheel.kernels.compile import compiled
-from cartwheel.kernels.elementary import tanh
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.forms import stretch
+from cartwheel.kernels.opcodes.gates import to_tanh
 from cartwheel.kernels.opcodes.products import pack, product
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import Form, Span, opcode, summed
 
 STEPS, BATCH, SIZE, WEIGHTS, ANY_RESETS, RESETS, OPERANDS = range(1, 8)
+
+#: So many rows of a batch go through one loop after another while they are in the processor's nearest cache.
+TOGETHER = 8
+
+#: Steps follow on each other, and what one is off goes into the next.
+LEVEL = summed(8)
 
 
 def form(gates: int, reads: str, writes: str) -> Form:
     """The form of a row whose operands, word by word, are as long as letters say.
 
-    m (B, H) a memory, a (T, B, H) all memories, c (T + 1, B, H) all cells, g (T, B, G H) all gates, s (B, G H) the
-    gates of a step, w (G H, H) the weights.
+    m (B, H) a memory, a (T, B, H) all memories, g (T, B, G H) all gates, s (B, G H) the gates of a step, w (G H, H) the
+    weights.
     """
 
     def spans(row: Any) -> Iterator[Span]:
-        steps, batch, size = (int(length) for length in row[STEPS:WEIGHTS])
-        if min(steps, batch, size) < 0 or row[ANY_RESETS] not in (0, 1):
-            raise ValueError("lengths that make no sense")
+        steps, batch, size = row[STEPS:WEIGHTS].tolist()
         step, wide = batch * size, gates * batch * size
-        lengths = {"m": step, "a": steps * step, "c": (steps + 1) * step}
-        lengths |= {"g": steps * wide, "s": wide, "w": gates * size * size}
-        operands = [stretch(row[WEIGHTS], lengths["w"])]
-        if row[ANY_RESETS]:
-            operands.append(stretch(row[RESETS], steps * batch))
-        for number, letter in enumerate(reads + writes):
-            operands.append(stretch(row[OPERANDS + number], lengths[letter], written=number >= len(reads)))
-        yield from distinct(operands)
+        lengths = {"m": step, "a": steps * step, "g": steps * wide, "s": wide, "w": gates * size * size}
+        return operands(row, OPERANDS, reads, writes, lengths)
 
     return spans
+
+
+def operands(row: Any, first: int, reads: str, writes: str, lengths: dict[str, int]) -> Iterator[Span]:
+    """What a row touches: weights w, resets, and from word `first` on what is as long as its letter says."""
+    steps, batch = row[STEPS : BATCH + 1].tolist()
+    if row[STEPS:WEIGHTS].min() < 0 or row[ANY_RESETS] not in (0, 1):
+        raise ValueError("lengths that make no sense")
+    found = [stretch(row[WEIGHTS], lengths["w"])]
+    if row[ANY_RESETS]:
+        found.append(stretch(row[RESETS], steps * batch))
+    for number, letter in enumerate(reads + writes):
+        found.append(stretch(row[first + number], lengths[letter], written=number >= len(reads)))
+    yield from distinct(found)
 
 
 # --- what they share -------------------------------------------------------------------------------------------------
@@ -108,24 +120,16 @@ def times_turned(row: Any, numbers: Any, gates: int, da: int, turned: int, y: in
 
 
 @compiled()
-def to_sigmoids(a: Any, more: Any) -> None:
-    """a = sigmoid(a + more), as `through_time` has it."""
-    half = a.dtype.type(0.5)
-    for i in range(len(a)):
-        a[i] = half * tanh(half * (a[i] + more[i])) + half
-
-
-@compiled()
-def to_tanh(a: Any, more: Any) -> None:
-    """a = tanh(a + more)."""
-    for i in range(len(a)):
-        a[i] = tanh(a[i] + more[i])
+def add(x: Any, y: Any) -> None:
+    """y = y + x."""
+    for i in range(len(y)):
+        y[i] += x[i]
 
 
 # --- Elman -----------------------------------------------------------------------------------------------------------
 
 
-@opcode(form(1, "m", "aas"))
+@opcode(form(1, "m", "aas"), LEVEL)
 def rnn(row: Any, numbers: Any, integers: Any) -> None:
     """Operands h (B, H), hs, before (T, B, H), scratch (B, H): h_t = tanh(a_t + h_(t-1) Wh), where hs begins as a."""
     h, hs, before, scratch = row[OPERANDS], row[OPERANDS + 1], row[OPERANDS + 2], row[OPERANDS + 3]
@@ -133,10 +137,12 @@ def rnn(row: Any, numbers: Any, integers: Any) -> None:
     for t in range(row[STEPS]):
         remember(row, numbers, t, h, hs, before)
         times_weights(row, numbers, 1, before + t * step, scratch)
-        to_tanh(part(numbers, hs + t * step, step), part(numbers, scratch, step))
+        new = part(numbers, hs + t * step, step)
+        add(part(numbers, scratch, step), new)
+        to_tanh(new)
 
 
-@opcode(form(1, "aa", "amw"))
+@opcode(form(1, "aa", "amw"), LEVEL)
 def rnn_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """Operands dhs, hs, da (T, B, H), dh (B, H), scratch (H, H): da is by the arguments of tanh, dh by the first h."""
     dhs, hs, da, dh, turned = row[OPERANDS], row[OPERANDS + 1], row[OPERANDS + 2], row[OPERANDS + 3], row[OPERANDS + 4]

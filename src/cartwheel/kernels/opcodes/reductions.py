@@ -1,8 +1,7 @@
 """Sums, means, spreads, extremes and products over an axis of an array (outer, reduced, inner), contiguous.
 
 What is reduced over several axes has them brought side by side first, by a copy if need be. The order of a sum depends
-on the lengths only. Level: k * eps * sum(|x|) for sums of k numbers, and what follows from it; EXACT for extremes and
-cumulative sums.
+on the lengths only.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from cartwheel.kernels.opcodes.folds import (
     smallest_of_columns,
 )
 from cartwheel.kernels.opcodes.forms import stretch
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import EXACT, Form, Span, opcode, per_term
 from cartwheel.kernels.sums import total
 
 # A row: words 1 to 3 the lengths, 4 and 5 the offsets of x and y, 6 that of as many numbers to work in as the form
@@ -92,14 +91,14 @@ def _divide(row: Any, numbers: Any, y: int, count: int) -> None:
         found[i] /= count
 
 
-@opcode(_form("sum"))
+@opcode(_form("sum"), per_term(2))
 def _sum(row: Any, numbers: Any, integers: Any) -> None:
     """y = sum of x."""
     for number in range(row[OUTER]):
         _add(row, numbers, _x(row, number), _y(row, number))
 
 
-@opcode(_form("mean"))
+@opcode(_form("mean"), per_term(2))
 def mean(row: Any, numbers: Any, integers: Any) -> None:
     """y = mean of x; NaN of no numbers."""
     for number in range(row[OUTER]):
@@ -107,7 +106,7 @@ def mean(row: Any, numbers: Any, integers: Any) -> None:
         _divide(row, numbers, _y(row, number), row[REDUCED])
 
 
-@opcode(_form("cumsum", like_x=True))
+@opcode(_form("cumsum", like_x=True), EXACT)
 def cumsum(row: Any, numbers: Any, integers: Any) -> None:
     """y = the sums of the first 1, 2, ... numbers of x."""
     inner, size = row[INNER], row[REDUCED] * row[INNER]
@@ -175,21 +174,21 @@ def _variance(row: Any, numbers: Any, x: int, y: int) -> None:
     _divide(row, numbers, y, row[REDUCED] - row[DDOF])
 
 
-@opcode(_form("centred", like_x=True))
+@opcode(_form("centred", like_x=True), per_term(2))
 def centred(row: Any, numbers: Any, integers: Any) -> None:
     """y = x - mean of x."""
     for number in range(row[OUTER]):
         _centre(row, numbers, _x(row, number), _x(row, number) + row[Y] - row[X], row[SPARE])
 
 
-@opcode(_form("var"))
+@opcode(_form("var"), per_term(2))
 def var(row: Any, numbers: Any, integers: Any) -> None:
     """y = variance of x."""
     for number in range(row[OUTER]):
         _variance(row, numbers, _x(row, number), _y(row, number))
 
 
-@opcode(_form("std"))
+@opcode(_form("std"), per_term(2))
 def std(row: Any, numbers: Any, integers: Any) -> None:
     """y = standard deviation of x."""
     for number in range(row[OUTER]):
@@ -197,7 +196,7 @@ def std(row: Any, numbers: Any, integers: Any) -> None:
         _root(row, numbers, _y(row, number))
 
 
-@opcode(_form("norm"))
+@opcode(_form("norm"), per_term(2))
 def norm(row: Any, numbers: Any, integers: Any) -> None:
     """y = root of the sum of x x."""
     for number in range(row[OUTER]):
@@ -218,14 +217,14 @@ def _largest(row: Any, numbers: Any, x: int, y: int) -> None:
         largest_of_columns(numbers, row[REDUCED], row[INNER], x, y)
 
 
-@opcode(_form("max", of_nothing=False))
+@opcode(_form("max", of_nothing=False), EXACT)
 def _max(row: Any, numbers: Any, integers: Any) -> None:
     """y = largest of x; NaN if there is one."""
     for number in range(row[OUTER]):
         _largest(row, numbers, _x(row, number), _y(row, number))
 
 
-@opcode(_form("min", of_nothing=False))
+@opcode(_form("min", of_nothing=False), EXACT)
 def _min(row: Any, numbers: Any, integers: Any) -> None:
     """y = smallest of x; NaN if there is one."""
     for number in range(row[OUTER]):
@@ -235,7 +234,7 @@ def _min(row: Any, numbers: Any, integers: Any) -> None:
             smallest_of_columns(numbers, row[REDUCED], row[INNER], _x(row, number), _y(row, number))
 
 
-@opcode(_form("prod"))
+@opcode(_form("prod"), per_term(2))
 def prod(row: Any, numbers: Any, integers: Any) -> None:
     """y = product of x."""
     for number in range(row[OUTER]):
@@ -245,7 +244,7 @@ def prod(row: Any, numbers: Any, integers: Any) -> None:
             multiply_columns(numbers, row[REDUCED], row[INNER], _x(row, number), _y(row, number))
 
 
-@opcode(_form("logsumexp"))
+@opcode(_form("logsumexp"), per_term(4))
 def logsumexp(row: Any, numbers: Any, integers: Any) -> None:
     """y = log(sum(exp(x))); -infinity of no numbers."""
     powers, peaks = row[SPARE] + row[INNER], part(numbers, row[SPARE], row[INNER])

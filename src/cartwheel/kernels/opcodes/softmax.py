@@ -1,8 +1,8 @@
-"""Softmax of rows, its logarithm, the cross entropy of classes, divergences, and their gradients.
+"""Softmax of rows, its logarithm, the cross entropy of classes, and their gradients.
 
 All operands are contiguous; x and what is like it is (rows, columns), words 1 and 2. Where an axis other than the last
 is meant, a copy brings it there first. Transcendental functions run over all rows in one loop, however short a row is.
-Level: some units in the last place of what is added up, since sums have another order than NumPy's.
+Sums have another order than NumPy's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cartwheel.kernels.elementary import exp, log
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.forms import stretch
-from cartwheel.kernels.opcodes.registry import Form, Span, opcode
+from cartwheel.kernels.opcodes.registry import Form, Span, opcode, summed
 from cartwheel.kernels.sums import largest, total
 
 ROWS, COLUMNS, OPERANDS = 1, 2, 3
@@ -113,18 +113,6 @@ def _logarithms(x: Any, y: Any) -> None:
 
 
 @compiled()
-def _log_softmax(row: Any, numbers: Any, x: int, y: int, scratch: int, sums: int) -> None:
-    """y = log(softmax(x))."""
-    _less_largest(row, numbers, x, y)
-    _exponentials(_matrix(row, numbers, y), _matrix(row, numbers, scratch))
-    _totals(row, numbers, scratch, sums)
-    column = _column(row, numbers, sums)
-    for number in range(len(column)):
-        column[number] = log(column[number])
-    _less_column(row, numbers, y, sums)
-
-
-@compiled()
 def _class_of(row: Any, integers: Any, number: int) -> Any:
     """The class of a row. One that there is not sets integers[1], and counts as the first."""
     chosen = integers[row[CLASSES] + number]
@@ -137,7 +125,7 @@ def _class_of(row: Any, integers: Any, number: int) -> Any:
 # --- softmax ---------------------------------------------------------------------------------------------------------
 
 
-@opcode(_form(_MATRIX, writes=(_MATRIX, _COLUMN)))
+@opcode(_form(_MATRIX, writes=(_MATRIX, _COLUMN)), summed(4))
 def softmax(row: Any, numbers: Any, integers: Any) -> None:
     """Words x, y, sums: y = exp(x) / sums of exp(x)."""
     x, y, sums = OPERANDS, OPERANDS + 1, OPERANDS + 2
@@ -149,7 +137,7 @@ def softmax(row: Any, numbers: Any, integers: Any) -> None:
     _over_column(row, numbers, y, sums)
 
 
-@opcode(_form(_MATRIX, _MATRIX, writes=(_MATRIX, _COLUMN)))
+@opcode(_form(_MATRIX, _MATRIX, writes=(_MATRIX, _COLUMN)), summed(4))
 def softmax_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """Words g, y, gx, sums: gx = y (g - sum(g y))."""
     g, y, gx = _matrix(row, numbers, OPERANDS), _matrix(row, numbers, OPERANDS + 1), _matrix(row, numbers, OPERANDS + 2)
@@ -163,13 +151,20 @@ def softmax_gradient(row: Any, numbers: Any, integers: Any) -> None:
         gx[i] *= y[i]
 
 
-@opcode(_form(_MATRIX, writes=(_MATRIX, _MATRIX, _COLUMN)))
+@opcode(_form(_MATRIX, writes=(_MATRIX, _MATRIX, _COLUMN)), summed(4))
 def log_softmax(row: Any, numbers: Any, integers: Any) -> None:
     """Words x, y, scratch, sums: y = log(softmax(x))."""
-    _log_softmax(row, numbers, OPERANDS, OPERANDS + 1, OPERANDS + 2, OPERANDS + 3)
+    x, y, scratch, sums = OPERANDS, OPERANDS + 1, OPERANDS + 2, OPERANDS + 3
+    _less_largest(row, numbers, x, y)
+    _exponentials(_matrix(row, numbers, y), _matrix(row, numbers, scratch))
+    _totals(row, numbers, scratch, sums)
+    column = _column(row, numbers, sums)
+    for number in range(len(column)):
+        column[number] = log(column[number])
+    _less_column(row, numbers, y, sums)
 
 
-@opcode(_form(_MATRIX, _MATRIX, writes=(_MATRIX, _COLUMN)))
+@opcode(_form(_MATRIX, _MATRIX, writes=(_MATRIX, _COLUMN)), summed(4))
 def log_softmax_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """Words g, y, gx, sums: gx = g - exp(y) sum(g)."""
     _totals(row, numbers, OPERANDS, OPERANDS + 3)
@@ -188,7 +183,7 @@ def log_softmax_gradient(row: Any, numbers: Any, integers: Any) -> None:
 # --- cross entropy ---------------------------------------------------------------------------------------------------
 
 
-@opcode(_form(_MATRIX, writes=(_MATRIX, _MATRIX, _COLUMN, _COLUMN, _NUMBER), classes=True))
+@opcode(_form(_MATRIX, writes=(_MATRIX, _MATRIX, _COLUMN, _COLUMN, _NUMBER), classes=True), summed(4))
 def softmax_cross_entropy(row: Any, numbers: Any, integers: Any) -> None:
     """Words t, x, logits, weights, totals, scratch, loss: the mean of log(sum(exp(x))) - x[t]; NaN for no rows.
 
@@ -205,7 +200,7 @@ def softmax_cross_entropy(row: Any, numbers: Any, integers: Any) -> None:
     numbers[row[OPERANDS + 6]] = total(surprise) / surprise.dtype.type(row[ROWS])
 
 
-@opcode(_form(_MATRIX, _COLUMN, _NUMBER, writes=(_MATRIX,), classes=True))
+@opcode(_form(_MATRIX, _COLUMN, _NUMBER, writes=(_MATRIX,), classes=True), summed(4))
 def softmax_cross_entropy_gradient(row: Any, numbers: Any, integers: Any) -> None:
     """Words t, weights, totals, g, gx: (weights / totals - one-hot rows of t) g / rows."""
     weights, gx = _matrix(row, numbers, OPERANDS + 1), _matrix(row, numbers, OPERANDS + 4)
@@ -217,39 +212,3 @@ def softmax_cross_entropy_gradient(row: Any, numbers: Any, integers: Any) -> Non
         _line(row, numbers, OPERANDS + 4, number)[_class_of(row, integers, number)] -= gx.dtype.type(1.0)
     for i in range(len(gx)):
         gx[i] *= share
-
-
-# --- divergence ------------------------------------------------------------------------------------------------------
-
-
-@opcode(_form(_MATRIX, _MATRIX, writes=(_MATRIX, _MATRIX, _MATRIX, _COLUMN, _NUMBER)))
-def kl(row: Any, numbers: Any, integers: Any) -> None:
-    """Words x0, x1, log_p0, log_p1, scratch, sums, loss: the mean over the rows of sum(p0 (log_p0 - log_p1)).
-
-    Where p0 is 0 nothing counts. Divergences of each row are left in sums.
-    """
-    log_p0, log_p1, scratch, sums = OPERANDS + 2, OPERANDS + 3, OPERANDS + 4, OPERANDS + 5
-    _log_softmax(row, numbers, OPERANDS, log_p0, scratch, sums)
-    _log_softmax(row, numbers, OPERANDS + 1, log_p1, scratch, sums)
-    first, second, terms = _matrix(row, numbers, log_p0), _matrix(row, numbers, log_p1), _matrix(row, numbers, scratch)
-    zero = first.dtype.type(0.0)
-    _exponentials(first, terms)
-    for i in range(len(terms)):
-        terms[i] = zero if terms[i] == zero else terms[i] * (first[i] - second[i])
-    _totals(row, numbers, scratch, sums)
-    numbers[row[OPERANDS + 6]] = total(_column(row, numbers, sums)) / terms.dtype.type(row[ROWS])
-
-
-@opcode(_form(_MATRIX, _MATRIX, _COLUMN, _NUMBER, writes=(_MATRIX, _MATRIX)))
-def kl_gradient(row: Any, numbers: Any, integers: Any) -> None:
-    """Words log_p0, log_p1, sums, g, gx0, gx1: p0 (log_p0 - log_p1 - sums) g / rows and (p1 - p0) g / rows."""
-    first, second = _matrix(row, numbers, OPERANDS), _matrix(row, numbers, OPERANDS + 1)
-    gx0, gx1 = _matrix(row, numbers, OPERANDS + 4), _matrix(row, numbers, OPERANDS + 5)
-    zero, share = first.dtype.type(0.0), numbers[row[OPERANDS + 3]] / first.dtype.type(row[ROWS])
-    for i in range(len(gx0)):
-        gx0[i] = first[i] - second[i]
-    _less_column(row, numbers, OPERANDS + 4, OPERANDS + 2)
-    for i in range(len(gx0)):
-        p0 = exp(first[i])
-        gx1[i] = (exp(second[i]) - p0) * share
-        gx0[i] = zero if p0 == zero else p0 * gx0[i] * share

@@ -105,7 +105,8 @@ class Captured:
 
         shape = _mapped(returned, kept)
         _compare(tape, tape.form(arrays), changed.form(other))
-        floats = {y.dtype for entry in tape.entries for y in entry.outputs if y is not None and y.dtype.kind == "f"}
+        made = {y.dtype for entry in tape.entries for y in entry.outputs if y is not None and y.dtype.kind == "f"}
+        floats = made or {array.dtype for array in arrays if array.dtype.kind == "f"}
         if len(floats) != 1:
             told = " and ".join(sorted(map(str, floats))) or "none"
             raise TypeError(f"expected floats of one type in a recorded step, got {told}")

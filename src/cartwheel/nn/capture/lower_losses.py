@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,43 +19,58 @@ from cartwheel.nn.functions import activations, losses
 
 @lowers(losses._mean_squared_error, losses._huber, losses._sigmoid_cross_entropy)
 def _sum_of_terms(builder: Builder, entry: Entry) -> None:
-    x0, x1 = (builder.place(x) for x in entry.inputs)
-    if x0.shape != x1.shape or "i" in (x0.kind, x1.kind):
-        raise NotImplementedError("operands of two shapes, or integers")
-    x0, x1 = builder.contiguous(x0, entry), builder.contiguous(x1, entry)
+    words, x0 = _pair(builder, entry, entry.inputs)
+    loss, terms = builder.output(entry.outputs[0]), builder.new(x0.shape)
+    builder.emit(entry.name, [*words, loss.offset, terms.offset], entry)
+
+
+@lowers(
+    losses._mean_squared_error_gradient,
+    losses._huber_gradient,
+    losses._sigmoid_cross_entropy_gradient,
+)
+def _gradient_of_terms(builder: Builder, entry: Entry) -> None:
+    g = builder.place(entry.inputs[0])
+    words, _ = _pair(builder, entry, entry.inputs[1:])
+    builder.emit(entry.name, [*words, g.offset, builder.output(entry.outputs[0]).offset], entry)
+
+
+def _pair(builder: Builder, entry: Entry, operands: Sequence[Any]) -> tuple[list[int], Place]:
+    """The first words of a row, for two operands that are stretched to one shape; and the first one."""
+    x0, x1 = (builder.place(x) for x in operands)
+    if "i" in (x0.kind, x1.kind):
+        raise NotImplementedError("integers among the operands")
+    shape = np.broadcast_shapes(x0.shape, x1.shape)
+    x0, x1 = (builder.contiguous(x.broadcast(shape), entry) for x in (x0, x1))
     how = entry.attributes
     divisor, setting = how.get("rows", how.get("count", math.nan)), how.get("delta", 0.0)
-    loss, terms = builder.output(entry.outputs[0]), builder.new(x0.shape)
-    words = [x0.size, x0.offset, x1.offset, bits(divisor), bits(setting), loss.offset, terms.offset]
-    builder.emit(entry.name, words, entry)
+    return [x0.size, x0.offset, x1.offset, bits(divisor), bits(setting)], x0
 
 
 # --- rows of logits --------------------------------------------------------------------------------------------------
 
 
-def _lines(builder: Builder, entry: Entry) -> tuple[Place, Place, int, int]:
-    """x and y as contiguous rows along the axis that is meant, which is brought to the end."""
-    x, axis = builder.place(entry.inputs[0]), entry.attributes["axis"] % len(entry.outputs[0].shape)
-    if x.size == 0:
+@lowers(
+    activations._softmax,
+    activations._log_softmax,
+    activations._softmax_gradient,
+    activations._log_softmax_gradient,
+)
+def _along_lines(builder: Builder, entry: Entry) -> None:
+    """Operands and result are contiguous rows along the axis that is meant, which is brought to the end."""
+    result = entry.outputs[0]
+    if result.size == 0:
         raise NotImplementedError("a softmax of nothing")
-    order = [*(one for one in range(len(x.shape)) if one != axis), axis]
-    x, y = builder.contiguous(x.transposed(order), entry), builder.output(entry.outputs[0])
-    y = Place(y.offset, x.shape, row_strides(x.shape))
-    builder.see(entry.outputs[0], y.transposed(np.argsort(order).tolist()))
-    return x, y, x.size // x.shape[-1], x.shape[-1]
-
-
-@lowers(activations._softmax)
-def _softmax(builder: Builder, entry: Entry) -> None:
-    x, y, rows, columns = _lines(builder, entry)
-    builder.emit("softmax", [rows, columns, x.offset, y.offset, builder.new((rows,)).offset], entry)
-
-
-@lowers(activations._log_softmax)
-def _log_softmax(builder: Builder, entry: Entry) -> None:
-    x, y, rows, columns = _lines(builder, entry)
-    scratch = [builder.new(x.shape).offset, builder.new((rows,)).offset]
-    builder.emit("log_softmax", [rows, columns, x.offset, y.offset, *scratch], entry)
+    axis = entry.attributes["axis"] % result.ndim
+    order = [*(one for one in range(result.ndim) if one != axis), axis]
+    inputs = [builder.place(x).broadcast(result.shape).transposed(order) for x in entry.inputs]
+    read = [builder.contiguous(x, entry).offset for x in inputs]
+    shape = inputs[0].shape
+    y = Place(builder.output(result).offset, shape, row_strides(shape))
+    builder.see(result, y.transposed(np.argsort(order).tolist()))
+    rows, columns = y.size // shape[-1], shape[-1]
+    scratch = [builder.new(shape).offset] if entry.name == "log_softmax" else []
+    builder.emit(entry.name, [rows, columns, *read, y.offset, *scratch, builder.new((rows,)).offset], entry)
 
 
 @lowers(losses._softmax_cross_entropy)

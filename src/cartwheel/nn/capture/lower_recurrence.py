@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from cartwheel.nn.array import Array
@@ -12,6 +13,9 @@ from cartwheel.nn.capture.lower_reductions import column_sums
 from cartwheel.nn.capture.lowering import lowers
 from cartwheel.nn.capture.tape import Entry
 from cartwheel.nn.functions import through_time
+
+#: How many numbers of a gradient stay in the processor's cache until they have gone into that of the weights.
+_CHUNK = 2**15
 
 
 def _begin(builder: Builder, entry: Entry, xs: Place, Wh: Place, resets: Array | None) -> list[int]:
@@ -49,20 +53,35 @@ def _gru(builder: Builder, entry: Entry) -> None:
     builder.emit("gru", [*words, *(place.offset for place in places)], entry)
 
 
+def _stacked(builder: Builder, entry: Entry, *arrays: Place) -> Place:
+    """Matrices and vectors of the same width above each other: a copy, unless they lie so already, as in a layer."""
+    width = arrays[0].shape[-1]
+    whole = Place(arrays[0].offset, (sum(place.size for place in arrays) // width, width), (width, 1))
+    firsts = list(itertools.accumulate((place.size for place in arrays[:-1]), initial=whole.offset))
+    if all(place.contiguous and place.offset == first for place, first in zip(arrays, firsts, strict=True)):
+        return whole
+    copied = builder.new(whole.shape)
+    for place, first in zip(arrays, firsts, strict=True):
+        if place.size:
+            builder.elementwise("copy", [place], _like(copied, place.shape, first - whole.offset), entry)
+    return copied
+
+
 @lowers(through_time.lstm)
 def _lstm(builder: Builder, entry: Entry) -> None:
     xs, h, c, Wx, Wh, b = (builder.place(x) for x in entry.inputs[:6])
     words = _begin(builder, entry, xs, Wh, entry.inputs[6])
     hs, last, before, cells, tanhs, gates = entry.outputs
-    T, B, H = hs.shape
-    whole = builder.new((T + 1, B, H))  # the cells before each step, and the last
+    (T, B, H), d = hs.shape, xs.shape[2]
+    K = d + H + 1
+    words[3] = _stacked(builder, entry, Wx, Wh, b).offset
+    rows, whole = builder.new((T, B, K)), builder.new((T + 1, B, H))  # the cells before each step, and the last
+    builder.see(before, Place(rows.offset + d, (T, B, H), (B * K, K, 1)))
     builder.see(cells, _like(whole, (T, B, H)))
     builder.see(last, _like(whole, (B, H), T * B * H))
-    made = [builder.output(y) for y in (gates, hs, before, tanhs)]
-    product(builder, entry, xs, Wx, b, made[0])
-    first = [builder.contiguous(h, entry), builder.contiguous(c, entry)]
-    places = [*first, made[0], made[1], whole, made[2], made[3], builder.new((B, 4 * H))]
-    builder.emit("lstm", [*words, *(place.offset for place in places)], entry)
+    read = [builder.contiguous(place, entry) for place in (h, c, xs)]
+    places = [*read, rows, builder.output(gates), builder.output(hs), whole, builder.output(tanhs)]
+    builder.emit("lstm", [*words, d, 1, 0, *(place.offset for place in places)], entry)
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------
@@ -126,11 +145,23 @@ def _gru_gradient(builder: Builder, entry: Entry) -> None:
 @lowers(through_time.lstm.fused)
 def _lstm_gradient(builder: Builder, entry: Entry) -> None:
     g, by_last, _, _, before, cells, tanhs, gates, xs, h, c, Wx, Wh, _, resets = entry.inputs
-    before, cells, tanhs, gates, xs, Wx, Wh = (builder.place(x) for x in (before, cells, tanhs, gates, xs, Wx, Wh))
+    rows, cells, tanhs, gates, xs, Wx, Wh = (builder.place(x) for x in (before, cells, tanhs, gates, xs, Wx, Wh))
     words = _begin(builder, entry, xs, Wh, resets)
+    (T, B, H), d = before.shape, xs.shape[2]
+    K = d + H + 1
+    if rows.strides[1] != K:
+        raise NotImplementedError("memories that the opcode has not made")
+    rows = _like(rows, (T, B, K), -d)
     dxs, dh, dc, dWx, dWh, db, _ = entry.outputs
-    da = builder.new(gates.shape)
+    chunk, by_xs = max(1, min(T, _CHUNK // (B * 4 * H))), builder.wants(dxs)
     given = [_given(builder, entry, g, before.shape), _given(builder, entry, by_last, c.shape)]
-    made = [da, _made(builder, dh, h.shape), _made(builder, dc, c.shape), builder.new(Wh.shape)]
-    builder.emit("lstm_gradient", [*words, *(place.offset for place in [*given, gates, cells, tanhs, *made])], entry)
-    _weights(builder, entry, (dxs, dWx, dWh, db), (xs, before, Wx, da, da))
+    read = [*given, gates, cells, tanhs, rows, builder.contiguous(Wx, entry)]
+    dW = builder.new((K, 4 * H))
+    for y, first in ((dWx, 0), (dWh, d), (db, d + H)):
+        if y is not None:
+            builder.see(y, _like(dW, y.shape, first * 4 * H))
+    made = [builder.new((chunk, B, 4 * H)), dW, _made(builder, dh, h.shape), _made(builder, dc, c.shape)]
+    scratch = [builder.new(dW.shape), builder.new((4 * H, H)), builder.new((4 * H, d if by_xs else 0))]
+    to_xs = builder.output(dxs) if by_xs else builder.new((0,))
+    places = [*read, *made, *scratch, to_xs]
+    builder.emit("lstm_gradient", [*words, d, chunk, int(by_xs), *(place.offset for place in places)], entry)

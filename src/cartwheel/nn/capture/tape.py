@@ -12,6 +12,7 @@ from cartwheel.nn.array import Array
 from cartwheel.nn.capture.structures import as_arrays, but_arrays, fixed, listed, replaced, structured
 from cartwheel.nn.config import using_config
 from cartwheel.nn.function import Function, Node, Operation
+from cartwheel.nn.functions import chance, regularisation
 from cartwheel.nn.mistakes import place
 from cartwheel.nn.optimizers import hooks, rules
 from cartwheel.nn.optimizers.base import Optimizer
@@ -31,6 +32,14 @@ WHOLE_RULES = {
     rules.AdamW.rule: "adamw",
 }
 
+#: What advances `Config.rng`, and so is done even where nothing is made of it.
+DRAWS = {
+    regularisation._dropout_mask,
+    chance._standard_normal,
+    chance._standard_uniform,
+    chance._categorical,
+    chance._bernoulli,
+}
 
 #: The hooks that one row does.
 WHOLE_HOOKS = {
@@ -265,11 +274,14 @@ class Tape:
         return fixed(x)
 
     def needed(self, outputs: Sequence[Array]) -> tuple[list[Entry], set[int]]:
-        """The entries that something is made of, outputs or what lasting arrays are set to; and the ids of what is."""
+        """The entries that something is made of (outputs, what lasting arrays are set to), and all that draw.
+
+        And the ids of what they are made of.
+        """
         wanted = set(map(id, outputs))
         kept = []
         for entry in reversed(self.entries):
-            if entry.name == "assign" or any(id(y) in wanted for y in entry.outputs):
+            if entry.name == "assign" or entry.what in DRAWS or any(id(y) in wanted for y in entry.outputs):
                 kept.append(entry)
                 wanted |= set(map(id, entry.inputs))
         return kept[::-1], wanted

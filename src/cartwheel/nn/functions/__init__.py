@@ -9,6 +9,7 @@ from cartwheel.nn.function import FUNCTIONS
 from cartwheel.nn.functions import (
     activations,
     arithmetic,
+    chance,
     convolution,
     elementwise,
     indexing,
@@ -113,6 +114,11 @@ dropout = public(regularisation.dropout)
 batch_norm = public(regularisation.batch_norm)
 layer_norm = public(regularisation.layer_norm)
 embed_id = public(regularisation.embed_id)
+
+normal = public(chance.normal)
+uniform = public(chance.uniform)
+categorical = public(chance.categorical)
+bernoulli = public(chance.bernoulli)
 
 im2col = public(windows.im2col)
 col2im = public(windows.col2im)

@@ -156,8 +156,29 @@ def below_largest(xp: Any, x: Array, axis: int) -> Array:
     return x - 1.0 * _max.forward(xp, x, axis=axis, keepdims=True) if x.size else 1.0 * x
 
 
-_softmax.rules = (lambda g, y, x, axis: y * (g - sum(g * y, axis, keepdims=True)),)
-_log_softmax.rules = (lambda g, y, x, axis: g - exp(y) * sum(g, axis, keepdims=True),)
+# Their gradients are operations as well, so that one row of a recorded program does each.
+
+
+@operation
+def _softmax_gradient(xp: Any, g: Array, y: Array, *, axis: int) -> Array:
+    return y * (g - _sum.forward(xp, g * y, axis=axis, keepdims=True))
+
+
+@operation
+def _log_softmax_gradient(xp: Any, g: Array, y: Array, *, axis: int) -> Array:
+    return g - xp.exp(y) * _sum.forward(xp, g, axis=axis, keepdims=True)
+
+
+_softmax.rules = (lambda g, y, x, axis: _softmax_gradient(g, y, axis=axis),)
+_log_softmax.rules = (lambda g, y, x, axis: _log_softmax_gradient(g, y, axis=axis),)
+_softmax_gradient.rules = (
+    lambda g, gx, g0, y, axis: _softmax_gradient(g, y, axis=axis),  # the Jacobian is symmetric
+    lambda g, gx, g0, y, axis: g * (g0 - sum(g0 * y, axis, keepdims=True)) - g0 * sum(g * y, axis, keepdims=True),
+)
+_log_softmax_gradient.rules = (
+    lambda g, gx, g0, y, axis: g - sum(g * exp(y), axis, keepdims=True),
+    lambda g, gx, g0, y, axis: g * (gx - g0),
+)
 
 
 @function(REAL)

@@ -38,13 +38,38 @@ def _huber(xp: Any, x0: Array, x1: Array, *, delta: float, count: float) -> Arra
     return _sum.forward(xp, near * (away - 0.5 * near), axis=None, keepdims=False) / count
 
 
+# Slopes are operations as well, so that one row of a recorded program does each.
+
+
+@operation
+def _mean_squared_error_gradient(xp: Any, g: Array, x0: Array, x1: Array, *, rows: float) -> Array:
+    """By the first operand, before it is summed to its shape."""
+    return (g * (2.0 / rows)) * (x0 - x1)
+
+
+@operation
+def _huber_gradient(xp: Any, g: Array, x0: Array, x1: Array, *, delta: float, count: float) -> Array:
+    """By the first operand, before it is summed to its shape."""
+    return (g / count) * xp.minimum(xp.maximum(x0 - x1, -delta), delta)
+
+
 _mean_squared_error.rules = (
-    lambda g, y, x0, x1, rows: sum_to((g * (2.0 / rows)) * (x0 - x1), x0.shape),
-    lambda g, y, x0, x1, rows: sum_to((g * (2.0 / rows)) * (x1 - x0), x1.shape),
+    lambda g, y, x0, x1, rows: sum_to(_mean_squared_error_gradient(g, x0, x1, rows=rows), x0.shape),
+    lambda g, y, x0, x1, rows: sum_to(_mean_squared_error_gradient(g, x1, x0, rows=rows), x1.shape),
+)
+_mean_squared_error_gradient.rules = (
+    lambda g, y, g0, x0, x1, rows: sum_to(g * ((2.0 / rows) * (x0 - x1)), g0.shape),
+    lambda g, y, g0, x0, x1, rows: sum_to(g * (g0 * (2.0 / rows)), x0.shape),
+    lambda g, y, g0, x0, x1, rows: sum_to(g * (g0 * (-2.0 / rows)), x1.shape),
 )
 _huber.rules = (
-    lambda g, y, x0, x1, delta, count: sum_to((g / count) * clip(x0 - x1, -delta, delta), x0.shape),
-    lambda g, y, x0, x1, delta, count: sum_to((g / count) * clip(x1 - x0, -delta, delta), x1.shape),
+    lambda g, y, x0, x1, delta, count: sum_to(_huber_gradient(g, x0, x1, delta=delta, count=count), x0.shape),
+    lambda g, y, x0, x1, delta, count: sum_to(_huber_gradient(g, x1, x0, delta=delta, count=count), x1.shape),
+)
+_huber_gradient.rules = (
+    lambda g, y, g0, x0, x1, delta, count: sum_to(g * (clip(x0 - x1, -delta, delta) / count), g0.shape),
+    lambda g, y, g0, x0, x1, delta, count: sum_to(where(abs(x0 - x1) > delta, 0.0, g * (g0 / count)), x0.shape),
+    lambda g, y, g0, x0, x1, delta, count: sum_to(where(abs(x0 - x1) > delta, 0.0, g * (g0 / -count)), x1.shape),
 )
 
 
@@ -195,9 +220,24 @@ def _bounded_log(xp: Any, p: Array) -> Array:
         return xp.maximum(xp.log(p), -100.0)
 
 
+@operation
+def _sigmoid_cross_entropy_gradient(xp: Any, g: Array, x: Array, t: Array, *, rows: float) -> Array:
+    return (g / rows) * (sigmoid.forward(xp, x) - t)
+
+
+def _slope_of_sigmoid(x: Any) -> Any:
+    y = sigmoid(x)
+    return y * (1.0 - y)
+
+
 _sigmoid_cross_entropy.rules = (
-    lambda g, y, x, t, rows: (g / rows) * (sigmoid(x) - t),
+    lambda g, y, x, t, rows: _sigmoid_cross_entropy_gradient(g, x, t, rows=rows),
     lambda g, y, x, t, rows: (g / -rows) * x,
+)
+_sigmoid_cross_entropy_gradient.rules = (
+    lambda g, y, g0, x, t, rows: sum_to(g * ((sigmoid(x) - t) / rows), g0.shape),
+    lambda g, y, g0, x, t, rows: (g * (g0 / rows)) * _slope_of_sigmoid(x),
+    lambda g, y, g0, x, t, rows: g * (g0 / -rows),
 )
 _bounded_log.rules = (lambda g, y, p: g / maximum(p, 1e-12),)
 
@@ -220,7 +260,7 @@ def binary_cross_entropy(p: Any, t: Any) -> Any:
     -100 and no slope above 1e12, so that 0 and 1 are fine; DeZero limits p to 1e-15 ... 0.999.
     """
     t = _targets("binary_cross_entropy", p, t)
-    if not _within_unit(p):
+    if not within_unit(p):
         raise mistake("binary_cross_entropy", "expected chances from 0 to 1; for logits use sigmoid_cross_entropy", p)
     return -sum(mul(t, _bounded_log(p)) + mul(1.0 - t, _bounded_log(1.0 - p))) / _rows(_shape(p))
 
@@ -232,12 +272,13 @@ def _targets(name: str, x: Any, t: Any) -> Any:
         if len(t.shape) == len(_shape(x)) or math.prod(t.shape) != math.prod(_shape(x)):
             raise mistake(name, "expected as many targets as there are outputs, in one shape", x, t)
         t = reshape(t, _shape(x))
-    if not _within_unit(t):
+    if not within_unit(t):
         raise mistake(name, "expected targets from 0 to 1 (for -1 and 1: (t + 1) / 2)", x, t)
     return cast(t, x.dtype) if kind_of(raw(t)) in "biu" else t
 
 
-def _within_unit(x: Any) -> bool:
+def within_unit(x: Any) -> bool:
+    """Whether all numbers are from 0 to 1, as chances are."""
     array = raw(x)
     if not math.prod(array.shape) or kind_of(array) == "b":
         return True

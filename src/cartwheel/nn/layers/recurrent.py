@@ -7,6 +7,7 @@ step. `loss.unchain_backward()` cuts the past off: gradients of later losses end
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -43,11 +44,11 @@ class _Recurrent(Layer):
         else:
             super().__setattr__(name, value)
 
-    def _stack(self, layers: int) -> None:
+    def _stack(self, layers: int, **how: float) -> None:
         """Put the layers above this one, of the same kind."""
         kind: Callable[..., _Recurrent] = type(self)
         size = self.hidden_size
-        self.above = [kind(size, in_size=size, dtype=self.dtype, rng=self.rng) for _ in range(layers - 1)]
+        self.above = [kind(size, in_size=size, dtype=self.dtype, rng=self.rng, **how) for _ in range(layers - 1)]
 
     def forward(self, x: Any, resets: Any = None) -> Any:
         """The new memory (B, H) for x (B, d), or all of them (T, B, H) for x (T, B, d); of the uppermost layer."""
@@ -127,14 +128,12 @@ class _Gated(_Recurrent):
 
     gates = 0
 
-    def __init__(
-        self, hidden_size: int, in_size: int | None = None, layers: int = 1, dtype: Any = np.float32, rng: Any = None
-    ) -> None:
+    def __init__(self, hidden_size: int, in_size: int | None, layers: int, dtype: Any, rng: Any, **how: float) -> None:
         super().__init__(hidden_size, in_size, layers, dtype, rng)
         self.Wx = Parameter(None if in_size is None else self._initial(lecun, in_size), name="Wx")
         self.Wh = Parameter(self._initial(orthogonal, hidden_size), name="Wh")
         self.b = Parameter(np.zeros(self.gates * hidden_size, dtype), name="b")
-        self._stack(layers)
+        self._stack(layers, **how)
 
     def _initial(self, init: Initialiser, inputs: int, like: Any = None) -> Any:
         parts = [initial(init, (inputs, self.hidden_size), self.dtype, self.rng, like) for _ in range(self.gates)]
@@ -156,6 +155,11 @@ class GRU(_Gated):
 
     gates = 3
 
+    def __init__(
+        self, hidden_size: int, in_size: int | None = None, layers: int = 1, dtype: Any = np.float32, rng: Any = None
+    ) -> None:
+        super().__init__(hidden_size, in_size, layers, dtype, rng)
+
     def _run(self, xs: Any, resets: Any) -> Any:
         return gru(xs, self.h, *self._weights(), resets)
 
@@ -163,13 +167,30 @@ class GRU(_Gated):
 class LSTM(_Gated):
     """Long short-term memory, `F.lstm`, with gates u, f, i, o; `layers` of them on each other, as GRU.
 
-    Remembers the cell c (B, H) besides h.
+    Remembers the cell c (B, H) besides h. `forget_bias` is what the bias of the forget gate f begins as: 1 or more lets
+    cells keep at first what they hold, which long sequences need (Gers et al., 2000; Jozefowicz et al., 2015).
+    ValueError for one that is not finite.
     """
 
     _memories = ("h", "c", "_last")
 
     gates = 4
     c: Any = None
+
+    def __init__(
+        self,
+        hidden_size: int,
+        in_size: int | None = None,
+        layers: int = 1,
+        dtype: Any = np.float32,
+        rng: Any = None,
+        forget_bias: float = 0.0,
+    ) -> None:
+        if not math.isfinite(forget_bias):
+            raise ValueError(f"LSTM: expected a finite forget_bias, got {forget_bias}")
+        super().__init__(hidden_size, in_size, layers, dtype, rng, forget_bias=forget_bias)
+        # A new one, where .data would do: a network may be made while a step is recorded.
+        self.b = Parameter(np.repeat([0.0, forget_bias, 0.0, 0.0], hidden_size).astype(dtype), name="b")
 
     def _run(self, xs: Any, resets: Any) -> Any:
         hs, self.c = lstm(xs, self.h, self.c, *self._weights(), resets)
