@@ -9,8 +9,11 @@ characters the model hesitates between. A table of losses ends the program.
 
 The text is read as a number of streams side by side, each going on in the next batch where it stopped in this one
 (`SeqDataLoader`). The memory goes on as well, but the gradient ends where the batch begins (`unchain_backward`,
-truncated back-propagation through time). What is easily got wrong: with shuffled pieces the memory would go on from
-another place of the text; without `unchain_backward` every step would go back to the beginning of the text.
+truncated back-propagation through time). With `--recorded` the step is recorded once and replayed; so the memory goes
+into it and comes out of it, since what a layer remembers by itself would stay as it was at the recording.
+
+What is easily got wrong: with shuffled pieces the memory would go on from another place of the text; without
+`unchain_backward` every step would go back to the beginning of the text.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import numpy as np
 from cartwheel.nn import Model, SeqDataLoader, Variable, no_grad, optimizers
 from cartwheel.nn import functions as F
 from cartwheel.nn import layers as L
+from cartwheel.nn.capture import capture
 from cartwheel.nn.datasets import CharText
 
 GIFTS = (
@@ -86,23 +90,33 @@ def windows(text: CharText) -> Any:
         yield tuple(np.stack(part) for part in zip(*steps, strict=True))
 
 
-def train(text: CharText, seed: int, epochs: int, alpha: float = 1e-2) -> tuple[Writer, list[float]]:
+def train(
+    text: CharText, seed: int, epochs: int, alpha: float = 1e-2, recorded: bool = False
+) -> tuple[Writer, list[float]]:
     """A model that has gone through the text so often, and the mean loss of each time; prints samples on the way."""
     rng = np.random.default_rng(seed)
     model = Writer(len(text.char_to_id), rng)
     optimizer = optimizers.Adam(alpha).setup(model)
     optimizer.add_hook(optimizers.ClipGrad(5.0))
-    losses = []
+
+    def learn(x: Any, t: Any, h: Any, c: Any) -> tuple[Variable, Variable, Variable]:
+        """The loss, and the memory after it; the memory before it is given, so that the step can be recorded."""
+        model.lstm.h, model.lstm.c = h, c
+        y = model(x)
+        loss = F.softmax_cross_entropy(F.reshape(y, (-1, y.shape[-1])), t.reshape(-1))
+        model.cleargrads()
+        loss.backward()
+        loss.unchain_backward()
+        optimizer.update()
+        return loss, model.lstm.h, model.lstm.c
+
+    learn_from, losses = capture(learn) if recorded else learn, []
     for epoch in range(1, epochs + 1):
-        model.reset_state()
+        h: Any = np.zeros((min(STREAMS, len(text)), HIDDEN), np.float32)
+        c: Any = h
         total, count = 0.0, 0
         for x, t in windows(text):
-            y = model(x)
-            loss = F.softmax_cross_entropy(F.reshape(y, (-1, y.shape[-1])), t.reshape(-1))
-            model.cleargrads()
-            loss.backward()
-            loss.unchain_backward()
-            optimizer.update()
+            loss, h, c = learn_from(x, t, h, c)
             total, count = total + loss.item() * t.size, count + t.size
         losses.append(total / count)
         if epoch in milestones(epochs):
@@ -132,10 +146,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--text", metavar="FILE", help="a text of yours, UTF-8, in place of the rhyme")
     parser.add_argument("--seed", type=int, default=0, help="of weights and samples")
     parser.add_argument("--epochs", type=int, default=80, help="how often the text is read")
+    parser.add_argument("--recorded", action="store_true", help="record the training step, and replay it")
     options = parser.parse_args(words)
     text = open_text(options.text)
     print(f"{len(text) + 1:,} characters, {len(text.char_to_id)} different ones")
-    _, losses = train(text, options.seed, options.epochs)
+    _, losses = train(text, options.seed, options.epochs, recorded=options.recorded)
     print("\nepoch     loss   characters it hesitates between")
     print(f"{0:5d}{math.log(len(text.char_to_id)):9.4f}{len(text.char_to_id):8.2f}")
     for epoch in milestones(options.epochs):

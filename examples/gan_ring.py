@@ -7,6 +7,9 @@ ones do), and a centre is *covered* if at least an eighth of its fair share of p
 the settings below all 8 centres are covered on 5 of 5 seeds, and 90 to 94 % of the points are good. The picture goes to
 `gan_ring.png`.
 
+With `--recorded` the steps of both are recorded once and replayed. Their random numbers are inputs, drawn outside: in a
+recording they would be the same ones for ever.
+
 What is easily got wrong: the points that the discriminator learns from must carry no graph (`no_grad`), or its loss
 would also push the generator; the generator minimises -log D(G(z)), not log(1 - D(G(z))), whose gradient fades just
 where the generator is bad; and a generator can please by a few centres alone, which the loss doesn't show: count them.
@@ -23,6 +26,7 @@ import numpy as np
 
 from cartwheel.nn import MLP, Variable, no_grad, optimizers
 from cartwheel.nn import functions as F
+from cartwheel.nn.capture import capture
 
 CENTRES = 2.0 * np.array([(math.cos(k * math.pi / 4), math.sin(k * math.pi / 4)) for k in range(8)])
 STD = 0.1
@@ -46,49 +50,60 @@ def coverage(points: Any) -> tuple[int, float]:
 class Pair:
     """The two networks with their optimizers, and the generator of random numbers that both draw from."""
 
-    def __init__(self, seed: int, steps: int) -> None:
+    def __init__(self, seed: int, steps: int, recorded: bool = False) -> None:
         self.rng = np.random.default_rng(seed)
         self.generator = MLP([HIDDEN, HIDDEN, 2], activation=F.relu, in_size=NOISE, rng=self.rng)
         self.discriminator = MLP([HIDDEN, HIDDEN, 1], activation=F.leaky_relu, in_size=2, rng=self.rng)
         alpha = optimizers.LinearRate(1e-3, 1e-4, steps)  # they circle each other, the closer the smaller the steps
         self.of_generator = optimizers.Adam(alpha, beta1=0.5).setup(self.generator)
         self.of_discriminator = optimizers.Adam(alpha, beta1=0.5).setup(self.discriminator)
+        self.teach_discriminator = capture(self._teach_discriminator) if recorded else self._teach_discriminator
+        self.teach_generator = capture(self._teach_generator) if recorded else self._teach_generator
 
-    def draw(self, size: int) -> Variable:
-        """Points of the generator (size, 2)."""
-        return self.generator(self.rng.standard_normal((size, NOISE)).astype(np.float32))
+    def noise(self, size: int) -> Any:
+        """What the generator makes points of (size, 2)."""
+        return self.rng.standard_normal((size, NOISE)).astype(np.float32)
 
     def judged(self, points: Any, real: bool) -> Variable:
         """The mean cross-entropy of the discriminator's opinion of these points with `real`."""
         return F.sigmoid_cross_entropy(self.discriminator(points), np.full((len(points), 1), int(real)))
 
-    def step_discriminator(self) -> float:
-        """Tell real points from false ones a little better; gives the loss."""
+    def _teach_discriminator(self, noise: Any, real: Any) -> Variable:
+        """A step of the discriminator, whose random numbers are drawn already: so it can be recorded."""
         with no_grad():
-            false = self.draw(BATCH)
-        loss = self.judged(real_points(self.rng, BATCH), True) + self.judged(false, False)
+            false = self.generator(noise)
+        loss = self.judged(real, True) + self.judged(false, False)
         self.discriminator.cleargrads()
         loss.backward()
         self.of_discriminator.update()
-        return loss.item()
+        return loss
 
-    def step_generator(self) -> float:
-        """Make points that look a little more real; gives the loss."""
-        loss = self.judged(self.draw(BATCH), True)
+    def _teach_generator(self, noise: Any) -> Variable:
+        """A step of the generator."""
+        loss = self.judged(self.generator(noise), True)
         self.generator.cleargrads()
         loss.backward()  # reaches the discriminator's weights, too: they are cleared before its own step
         self.of_generator.update()
-        return loss.item()
+        return loss
+
+    def step_discriminator(self) -> float:
+        """Tell real points from false ones a little better; gives the loss."""
+        noise = self.noise(BATCH)
+        return self.teach_discriminator(noise, real_points(self.rng, BATCH)).item()
+
+    def step_generator(self) -> float:
+        """Make points that look a little more real; gives the loss."""
+        return self.teach_generator(self.noise(BATCH)).item()
 
     def sample(self, size: int = 2000) -> Any:
         """An array of points of the generator (size, 2)."""
         with no_grad():
-            return self.draw(size).data
+            return self.generator(self.noise(size)).data
 
 
-def train(seed: int, steps: int) -> tuple[Pair, list[tuple[float, float]]]:
+def train(seed: int, steps: int, recorded: bool = False) -> tuple[Pair, list[tuple[float, float]]]:
     """The pair after so many steps of both, and the two losses of each step; tells how it goes ten times."""
-    pair = Pair(seed, steps)
+    pair = Pair(seed, steps, recorded)
     losses = []
     for step in range(1, steps + 1):
         losses.append((pair.step_discriminator(), pair.step_generator()))
@@ -121,8 +136,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="A GAN learns a ring of 8 Gaussians.")
     parser.add_argument("--seed", type=int, default=0, help="of weights, noise and points")
     parser.add_argument("--steps", type=int, default=4000, help="of both networks")
+    parser.add_argument("--recorded", action="store_true", help="record the training steps, and replay them")
     options = parser.parse_args(words)
-    pair, _ = train(options.seed, options.steps)
+    pair, _ = train(options.seed, options.steps, options.recorded)
     covered, good = coverage(pair.sample())
     print(f"result: {covered} of 8 centres covered, {good:.1%} of the points good")
     save_picture(pair, "gan_ring.png")

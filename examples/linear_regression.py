@@ -5,6 +5,9 @@ derivative: 3 x^2 is 75 at x = 5, and its derivative 6 x is 30. The line y = x W
 `F.matmul` and updates written by hand, to 100 points of y = 2 x + 5 + noise, where the noise is uniform in [0, 1): the
 best line has nearly the slope 2 and the height 5.5. The picture goes to `linear_regression.png`.
 
+With `--recorded` the step is recorded once and replayed. It writes nothing into `data` then, which no recording would
+see: it gets W and b, and gives those that come next.
+
 What is easily got wrong: `b = np.zeros(0)` is a bias without a number, and `x W + b` would quietly be an empty array
 (the framework says so); gradients add up, so they must be cleared before each backward.
 """
@@ -17,8 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from cartwheel.nn import Variable
+from cartwheel.nn import Variable, grad
 from cartwheel.nn import functions as F
+from cartwheel.nn.capture import capture
+
+LR = 0.1
 
 
 def derivative() -> tuple[float, float]:
@@ -41,18 +47,32 @@ def predict(x: Any, W: Variable, b: Variable) -> Variable:
     return F.matmul(x, W) + b
 
 
-def fit(x: Any, y: Any, steps: int, lr: float = 0.1) -> tuple[Variable, Variable, list[float]]:
+def update(x: Any, y: Any, W: Variable, b: Variable) -> tuple[Variable, Variable, Variable]:
+    """The mean squared error before a step; then W and b are changed where they are."""
+    loss = F.mean_squared_error(predict(x, W, b), y)
+    W.cleargrad()
+    b.cleargrad()
+    loss.backward()
+    W.data -= LR * W.grad.data
+    b.data -= LR * b.grad.data
+    return loss, W, b
+
+
+def updated(x: Any, y: Any, W: Variable, b: Variable) -> tuple[Variable, Variable, Variable]:
+    """The same as a function of W and b, which stay as they are."""
+    loss = F.mean_squared_error(predict(x, W, b), y)
+    by_W, by_b = grad(loss, [W, b])
+    return loss, W - LR * by_W, b - LR * by_b
+
+
+def fit(x: Any, y: Any, steps: int, recorded: bool = False) -> tuple[Variable, Variable, list[float]]:
     """W, b, and the mean squared error of each step, before its update."""
     W, b = Variable(np.zeros((1, 1))), Variable(np.zeros(1))
+    learn_from = capture(updated) if recorded else update
     losses = []
     for _ in range(steps):
-        loss = F.mean_squared_error(predict(x, W, b), y)
-        W.cleargrad()
-        b.cleargrad()
-        loss.backward()
-        W.data -= lr * W.grad.data
-        b.data -= lr * b.grad.data
-        losses.append(float(loss.data))
+        loss, W, b = learn_from(x, y, W, b)
+        losses.append(loss.item())
     return W, b, losses
 
 
@@ -79,11 +99,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="A derivative, and a line fitted by gradient descent.")
     parser.add_argument("--seed", type=int, default=0, help="of the points")
     parser.add_argument("--steps", type=int, default=100, help="of gradient descent")
+    parser.add_argument("--recorded", action="store_true", help="record the training step, and replay it")
     options = parser.parse_args(words)
     value, slope = derivative()
     print(f"3 x^2 at x = 5: {value}, its derivative: {slope}")
     x, y = points(options.seed)
-    W, b, losses = fit(x, y, options.steps)
+    W, b, losses = fit(x, y, options.steps, options.recorded)
     print(f"after {options.steps} steps: W {W.item():.8f}, b {b.item():.8f}, loss {losses[-1]!r}")
     save_picture(x, y, W, b, "linear_regression.png")
 

@@ -11,6 +11,9 @@ drawn as float32 and then kept as float64, while biases stay float32, and so are
 in float64, errors in the last place grow from step to step, until the order in which a processor adds shows in the
 fifth digit; the rounding swallows them.
 
+With `--recorded` the step of the last way is recorded once and replayed. The others can't be: they write their updates
+into `data` themselves, which no recording sees.
+
 What is easily got wrong: small weights are 0.01 * randn; with `0.01 + randn` they are neither small nor around 0. A
 bias of 10 units is `np.zeros(10)`, not `np.zeros(0)`. Weights that are all equal would stay equal.
 """
@@ -28,16 +31,17 @@ import numpy as np
 from cartwheel.nn import Model, Variable, optimizers
 from cartwheel.nn import functions as F
 from cartwheel.nn import layers as L
+from cartwheel.nn.capture import capture
 
 HIDDEN = 10
 
 
 @dataclass(frozen=True)
 class Form:
-    """A network in one of the four ways: x to y, one step of training that gives its loss, and its biases."""
+    """A network in one of the four ways: x to y, one step of training on both that gives its loss, and its biases."""
 
     predict: Callable[[Any], Variable]
-    step: Callable[[], float]
+    learn: Callable[[Any, Any], Variable]
     biases: tuple[Variable, ...]
 
 
@@ -59,7 +63,7 @@ def initial_weights(rng: Any, small: bool = False) -> tuple[Any, Any]:
 # --- the four ways ---------------------------------------------------------------------------------------------------
 
 
-def by_functions(x: Any, y: Any, W1: Any, W2: Any, lr: float) -> Form:
+def by_functions(W1: Any, W2: Any, lr: float) -> Form:
     """Variables, `F.linear`, and updates by hand."""
     W1, W2 = Variable(W1), Variable(W2)
     b1, b2 = Variable(np.zeros(HIDDEN)), Variable(np.zeros(1))
@@ -67,19 +71,19 @@ def by_functions(x: Any, y: Any, W1: Any, W2: Any, lr: float) -> Form:
     def predict(x: Any) -> Variable:
         return F.linear(F.sigmoid(F.linear(x, W1, b1)), W2, b2)
 
-    def step() -> float:
+    def learn(x: Any, y: Any) -> Variable:
         loss = F.mean_squared_error(predict(x), y)
         for p in (W1, b1, W2, b2):
             p.cleargrad()
         loss.backward()
         for p in (W1, b1, W2, b2):
             p.data -= lr * p.grad.data
-        return float(loss.data)
+        return loss
 
-    return Form(predict, step, (b1, b2))
+    return Form(predict, learn, (b1, b2))
 
 
-def by_layers(x: Any, y: Any, W1: Any, W2: Any, lr: float) -> Form:
+def by_layers(W1: Any, W2: Any, lr: float) -> Form:
     """Layers that hold `W` and `b`, and hand out both by `params()`."""
     l1 = L.Linear(HIDDEN, in_size=1, dtype=np.float64)
     l2 = L.Linear(1, in_size=HIDDEN, dtype=np.float64)
@@ -88,7 +92,7 @@ def by_layers(x: Any, y: Any, W1: Any, W2: Any, lr: float) -> Form:
     def predict(x: Any) -> Variable:
         return l2(F.sigmoid(l1(x)))
 
-    def step() -> float:
+    def learn(x: Any, y: Any) -> Variable:
         loss = F.mean_squared_error(predict(x), y)
         for layer in (l1, l2):
             layer.cleargrads()
@@ -96,9 +100,9 @@ def by_layers(x: Any, y: Any, W1: Any, W2: Any, lr: float) -> Form:
         for layer in (l1, l2):
             for p in layer.params():
                 p.data -= lr * p.grad.data
-        return float(loss.data)
+        return loss
 
-    return Form(predict, step, (l1.b, l2.b))
+    return Form(predict, learn, (l1.b, l2.b))
 
 
 class Network(Model):
@@ -113,36 +117,36 @@ class Network(Model):
         return self.l2(F.sigmoid(self.l1(x)))
 
 
-def by_model(x: Any, y: Any, W1: Any, W2: Any, lr: float) -> Form:
+def by_model(W1: Any, W2: Any, lr: float) -> Form:
     """A `Model` knows all parameters of its layers."""
     model = Network()
     model.l1.W.data, model.l2.W.data = W1, W2
 
-    def step() -> float:
+    def learn(x: Any, y: Any) -> Variable:
         loss = F.mean_squared_error(model(x), y)
         model.cleargrads()
         loss.backward()
         for p in model.params():
             p.data -= lr * p.grad.data
-        return float(loss.data)
+        return loss
 
-    return Form(model, step, (model.l1.b, model.l2.b))
+    return Form(model, learn, (model.l1.b, model.l2.b))
 
 
-def by_optimizer(x: Any, y: Any, W1: Any, W2: Any, lr: float) -> Form:
+def by_optimizer(W1: Any, W2: Any, lr: float) -> Form:
     """An optimizer updates all parameters of a model."""
     model = Network()
     model.l1.W.data, model.l2.W.data = W1, W2
     optimizer = optimizers.SGD(lr).setup(model)
 
-    def step() -> float:
+    def learn(x: Any, y: Any) -> Variable:
         loss = F.mean_squared_error(model(x), y)
         model.cleargrads()
         loss.backward()
         optimizer.update()
-        return float(loss.data)
+        return loss
 
-    return Form(model, step, (model.l1.b, model.l2.b))
+    return Form(model, learn, (model.l1.b, model.l2.b))
 
 
 FORMS = {
@@ -156,7 +160,13 @@ FORMS = {
 
 
 def train(
-    name: str, seed: int, steps: int, lr: float = 0.2, small: bool = False, narrow: bool = False
+    name: str,
+    seed: int,
+    steps: int,
+    lr: float = 0.2,
+    small: bool = False,
+    narrow: bool = False,
+    recorded: bool = False,
 ) -> tuple[Form, list[float]]:
     """One of FORMS trained on data and weights drawn in this order; and the loss of each step, before its update.
 
@@ -164,10 +174,11 @@ def train(
     """
     rng = np.random.RandomState(seed)
     x, y = data(rng)
-    form = FORMS[name](x, y, *initial_weights(rng, small), lr)
+    form = FORMS[name](*initial_weights(rng, small), lr)
+    learn_from = capture(form.learn) if recorded else form.learn
     losses = []
     for _ in range(steps):
-        losses.append(form.step())
+        losses.append(learn_from(x, y).item())
         for b in form.biases if narrow else ():
             b.data = b.data.astype(np.float32).astype(np.float64)
     return form, losses
@@ -205,12 +216,22 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="A network 1-10-1 learns a noisy sine, in four ways.")
     parser.add_argument("--seed", type=int, default=0, help="of data and weights")
     parser.add_argument("--steps", type=int, default=10_000, help="of gradient descent")
+    parser.add_argument(
+        "--recorded", action="store_true", help="record the training step of optimizers.SGD, and replay it"
+    )
     options = parser.parse_args(words)
     runs = [(name, False, True) for name in FORMS]
     runs += [("optimizers.SGD", False, False), ("optimizers.SGD", True, False)]
     print(f"{'':18}{'weights':16}{'biases':10}loss")
     for name, small, narrow in runs:
-        form, losses = train(name, options.seed, options.steps, small=small, narrow=narrow)
+        form, losses = train(
+            name,
+            options.seed,
+            options.steps,
+            small=small,
+            narrow=narrow,
+            recorded=options.recorded and FORMS[name] is by_optimizer,
+        )
         weights, biases = "0.01 * randn" if small else "N(0, 1/inputs)", "float32" if narrow else "float64"
         print(f"{name:18}{weights:16}{biases:10}{last_printed(losses):.16f}")
     save_picture(form, options.seed, "sine_network.png")
