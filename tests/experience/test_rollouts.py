@@ -599,6 +599,6 @@ def test_slices_put_together_are_the_whole(candidates: int, episodes: int) -> No
             return super().map(function, items)
 
     equal(rollout.spread(request, seeds, Pretended()), rollout(request, seeds))
-    assert sum(len(part.parameters) * part.episodes for part, _ in asked) == candidates * episodes
-    assert all(len(chosen) == part.episodes for part, chosen in asked)
+    assert sum(len(part.request.parameters) * part.request.episodes for part in asked) == candidates * episodes
+    assert all(len(part.seeds) == part.request.episodes for part in asked)
     assert len(asked) > 1 or candidates * episodes < 3

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -127,6 +127,9 @@ class Chains:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def __iter__(self) -> Iterator[Array]:
+        return map(self._vector, range(len(self)))
 
     @property
     def size(self) -> int:

@@ -13,12 +13,17 @@ from cartwheel.kernels.network import AFTER, BEFORE, MEMORY, OUTPUT, SEEN, THETA
 from cartwheel.kernels.vector import BLOCK
 from cartwheel.nn.flat import ACTIVATIONS
 from cartwheel.policies.actions import ActionHead
-from cartwheel.policies.networks import Network, Perceptron
+from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
+from cartwheel.policies.graph import GraphNetwork
+from cartwheel.policies.networks import LayeredNetwork, Network, Perceptron
 from cartwheel.policies.normalisation import Normalisation
 
 # The perceptron's engine runs sixteen lanes together, whose weights have to be near. Beyond so many parameters they are
 # not, and a program is faster: see `python -m benchmarks acting`.
 _NEAR = 640
+
+# Each lane of a program has a copy of its buffer; so many bytes of parameters in all lanes together.
+_LANE_BYTES = 64 << 20
 
 
 class Actor:
@@ -38,24 +43,20 @@ class Actor:
     @cached_property
     def _program(self) -> Any:
         """The network's step for one lane: targets, rows, a buffer as it begins, integers, and places in it."""
-        from cartwheel.nn.capture import capture
+        return _told(self.network) if isinstance(self.network, GraphNetwork) else _recorded(self.network)
 
-        network = self.network
-        inputs = [np.zeros(n, np.float32) for n in ((network.size,), (1, network.inputs), (1, network.memory_size))]
-        program = capture(network.step).program(*inputs[: 3 if network.memory_size else 2])
-        targets, rows = program.alone()
-        places = np.zeros(9, np.int64)
-        places[[THETA, SEEN, BEFORE][: len(program.given)]] = [place.offset for place in program.given]
-        places[[OUTPUT, AFTER][: len(program.asked)]] = [place.offset for place in program.asked]
-        places[MEMORY - 3 :] = network.size, network.inputs, network.outputs, network.memory_size
-        return targets, rows, program.buffer, program.integers, places
+    def most(self, count: int) -> int:
+        """At most so many lanes, fewer where each holds a large network."""
+        return count if self.engine == "perceptron" else max(1, min(count, _LANE_BYTES // (4 * self.network.size)))
 
     def lanes(self, count: int, normalisation: Normalisation | None = None) -> Lanes:
-        """Room for so many lanes; a multiple of `BLOCK` of them."""
+        """Room for so many lanes; for a perceptron for a multiple of `BLOCK` of them."""
         network, head = self.network, self.head
-        count = -(-count // BLOCK) * BLOCK
+        if self.engine == "perceptron":
+            count = -(-count // BLOCK) * BLOCK
         none, none2, no_floats = np.zeros(0, np.int64), np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
         if self.engine == "perceptron":
+            assert isinstance(network, Perceptron)  # the only one that this engine is chosen for
             widest = max(network.sizes)
             sizes, activation = np.array(network.sizes, np.int64), list(ACTIVATIONS).index(network.activation)
             weights = _aligned((network.size, count))
@@ -81,6 +82,38 @@ class Actor:
             layers=_aligned((2, widest, count)),
             action=_aligned((head.size, count)),
         )
+
+
+def _recorded(network: Network) -> Any:
+    """The program of a layered network: its step in the framework's functions, recorded."""
+    from cartwheel.nn.capture import capture
+
+    assert isinstance(network, LayeredNetwork)
+    inputs = [np.zeros(n, np.float32) for n in ((network.size,), (1, network.inputs), (1, network.memory_size))]
+    program = capture(network.step).program(*inputs[: 3 if network.memory_size else 2])
+    targets, rows = program.alone()
+    places = np.zeros(9, np.int64)
+    places[[THETA, SEEN, BEFORE][: len(program.given)]] = [place.offset for place in program.given]
+    places[[OUTPUT, AFTER][: len(program.asked)]] = [place.offset for place in program.asked]
+    places[MEMORY - 3 :] = network.size, network.inputs, network.outputs, network.memory_size
+    return targets, rows, program.buffer, program.integers, places
+
+
+def _told(network: GraphNetwork) -> Any:
+    """The program of a graph: one row, whose vector tells all the rest. Inputs, outputs and memory are its values."""
+    from cartwheel.kernels.opcodes import OPCODES, ROW, target
+
+    values = network.size
+    nodes, after = values + network.inputs, values + network.slots
+    rows, places = np.zeros((1, ROW), np.int64), np.zeros(9, np.int64)
+    rows[0, :5] = OPCODES["graph"].number, network.inputs, network.outputs, network.room, network.links
+    rows[0, 5:7] = list(GRAPH_ACTIVATIONS).index(network.activation), network.recurrent
+    rows[0, 7:10] = 0, values, after
+    places[[THETA, SEEN, OUTPUT, BEFORE, AFTER]] = 0, values, nodes, nodes + network.room, after
+    places[MEMORY - 3 :] = network.size, network.inputs, network.outputs, network.memory_size
+    code = target("graph", "float32")
+    targets = [code] if callable(code) else np.array([code], np.int64)
+    return targets, rows, np.zeros(after + network.memory_size, np.float32), np.zeros(2, np.int64), places
 
 
 def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:

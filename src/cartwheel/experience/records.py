@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cartwheel.experience.chains import Chains
 from cartwheel.policies.normalisation import Normalisation
 
 
@@ -15,10 +16,11 @@ from cartwheel.policies.normalisation import Normalisation
 class Request:
     """What an algorithm wants measured: `parameters (P, n)`, each over `episodes` episodes, the same for all P.
 
+    Parameters are a matrix, or `chains.Chains`, from which a candidate is made where it is measured.
     They act on observations as `normalisation` makes them. With `moments`, those of the observations are wanted back.
     """
 
-    parameters: NDArray[Any]
+    parameters: NDArray[Any] | Chains
     episodes: int
     normalisation: Normalisation | None = None
     moments: bool = False

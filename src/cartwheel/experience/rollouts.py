@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from cartwheel.envs.native.parity import find_difference
 from cartwheel.envs.native.registry import NativeEnvironment, find_native
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
 from cartwheel.errors import EnvironmentFault, UsageError
+from cartwheel.experience.chains import Chains
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.records import Experience, Request
 from cartwheel.kernels.network import act
@@ -36,6 +38,8 @@ _PARITY_STEPS = 300
 _SLICES = 4
 # Episodes times parameters of one compiled call at most, which bounds its time, and episodes at least.
 _LONGEST_CALL, _SHORTEST_CALL = 2_000_000, 96
+# Of candidates that come as chains, so many bytes are made vectors at a time.
+_DENSE_BYTES = 64 << 20
 
 
 class Workers(Protocol):
@@ -137,14 +141,19 @@ class NativeRollout:
         if not workers.shared:
             return _spread_by_slices(self, request, seeds, workers)
         _check(request, seeds, self.network)
+        if isinstance(request.parameters, Chains):
+            measure = partial(self.spread, seeds=seeds, workers=workers)
+            return _by_parts(request, request.parameters, seeds, self.network, measure)
         measured, counter = _room(request, seeds, self.network), np.zeros(1, np.int64)
         returns, lengths, seen = measured.returns, measured.lengths, measured.seen
         theta, states = np.ascontiguousarray(request.parameters, np.float32), generators(seeds)
         length = max(_SHORTEST_CALL, _LONGEST_CALL // max(1, self.network.size))
+        # Made here, one after the other: threads that record the same network at once would disturb each other.
+        rooms = [self.actor.lanes(self.actor.most(WIDTH), request.normalisation) for _ in range(workers.workers)]
         for counter[0] in range(0, returns.size, length):
             end = min(int(counter[0]) + length, returns.size)
-            job = (request.normalisation, theta, states, end, counter, returns, lengths, seen)
-            workers.map(self._run, [job] * workers.workers)
+            job = (theta, states, end, counter, returns, lengths, seen)
+            workers.map(self._run, [(room, *job) for room in rooms])
             self.progress += 1
         if not np.isfinite(returns).all():
             candidate, episode = np.argwhere(~np.isfinite(returns))[0]
@@ -158,8 +167,8 @@ class NativeRollout:
         return measured
 
     def _run(self, job: tuple[Any, ...]) -> None:
-        """One thread's part of a job: `(normalisation, theta, states, end, counter, returns, lengths, seen)`."""
-        normalisation, theta, states, end, counter, returns, lengths, seen = job
+        """One thread's part of a job: `(lanes, theta, states, end, counter, returns, lengths, seen)`."""
+        lanes, theta, states, end, counter, returns, lengths, seen = job
         physics = self.physics
         rollout(
             physics.reset,
@@ -174,7 +183,7 @@ class NativeRollout:
             returns,
             lengths,
             np.zeros((0, 0, 2, 0)) if seen is None else seen,
-            *self.actor.lanes(WIDTH, normalisation),
+            *lanes,
         )
 
     def close(self) -> None:
@@ -205,6 +214,8 @@ class GeneralRollout:
     def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`; EnvironmentFault if an environment raises or gives what it must not."""
         _check(request, seeds, self.network)
+        if isinstance(request.parameters, Chains):
+            return _by_parts(request, request.parameters, seeds, self.network, partial(self, seeds=seeds))
         return _Episodes(self, request, seeds).run()
 
     def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
@@ -265,7 +276,7 @@ class _Episodes:
         self.parameters, self.seeds = request.parameters, [int(seed) for seed in seeds]
         self.measured = _room(request, seeds, owner.network)
         self.jobs = iter(range(self.measured.returns.size))  # job = candidate * E + episode
-        self.made = owner.made(min(owner.lanes, self.measured.returns.size))
+        self.made = owner.made(min(owner.actor.most(owner.lanes), self.measured.returns.size))
         self.lanes = owner.actor.lanes(len(self.made), request.normalisation)
         L = self.lanes.action.shape[1]
         self.observation = self.lanes.layers[0, : owner.network.inputs]  # (d, L)
@@ -355,8 +366,9 @@ class _Episodes:
 
 def _check(request: Request, seeds: NDArray[np.int64], network: Network) -> None:
     parameters = request.parameters
-    if parameters.ndim != 2 or parameters.shape[1] != network.size:
-        raise ValueError(f"expected parameters (P, {network.size}), got shape {parameters.shape}")
+    shape = (len(parameters), parameters.size) if isinstance(parameters, Chains) else parameters.shape
+    if len(shape) != 2 or shape[1] != network.size:
+        raise ValueError(f"expected parameters (P, {network.size}), got shape {shape}")
     if len(seeds) != request.episodes:
         raise ValueError(f"expected a seed for each of the request's {request.episodes} episodes, got {len(seeds)}")
 
@@ -395,6 +407,24 @@ def _few(numbers: Sequence[int] | NDArray[np.int64]) -> str:
     """Some numbers as a text: the first three of many."""
     first = ", ".join(str(number) for number in numbers[:3])
     return first if len(numbers) <= 3 else f"{first}, ... ({len(numbers)})"
+
+
+def _by_parts(
+    request: Request,
+    chains: Chains,
+    seeds: NDArray[np.int64],
+    network: Network,
+    measure: Callable[[Request], Experience],
+) -> Experience:
+    """A request whose candidates are chains, measured some at a time: all together may be more than memory holds."""
+    whole, count = _room(request, seeds, network), max(1, _DENSE_BYTES // (4 * network.size))
+    for start in range(0, len(chains), count):
+        rows = slice(start, start + count)
+        part = measure(replace(request, parameters=chains[rows].dense()))
+        whole.returns[rows], whole.lengths[rows] = part.returns, part.lengths
+        if whole.seen is not None:
+            whole.seen[rows] = part.seen
+    return whole
 
 
 def _room(request: Request, seeds: NDArray[np.int64], network: Network) -> Experience:
