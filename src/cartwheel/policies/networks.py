@@ -20,20 +20,14 @@ CELLS: dict[str, tuple[int, int]] = {"rnn": (1, 1), "gru": (3, 1), "lstm": (4, 2
 
 @dataclass(frozen=True)
 class Network(ABC):
-    """Hidden layers of these unit counts between `inputs` and `outputs` numbers.
+    """A function of `inputs` numbers with `outputs` results, and of a vector of parameters; `activation` bends it.
 
     Its memory is one flat vector `(m,)`; where it has none, m is 0.
     """
 
-    hidden: tuple[int, ...]
-    activation: str
     inputs: int
     outputs: int
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """All unit counts, input to output."""
-        return (self.inputs, *self.hidden, self.outputs)
+    activation: str
 
     @property
     def size(self) -> int:
@@ -48,7 +42,7 @@ class Network(ABC):
     @property
     @abstractmethod
     def layout(self) -> Layout:
-        """Which part of the vector is which weight."""
+        """Which part of the vector is what."""
 
     @property
     @abstractmethod
@@ -58,16 +52,36 @@ class Network(ABC):
     @property
     @abstractmethod
     def described(self) -> str:
-        """The layers in a word: 4-16-2."""
+        """The network in a word: 4-16-2."""
+
+    @abstractmethod
+    def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
+        """Outputs `(B, o)` and the next memory `(B, m)` for `theta (n,)`, `x (B, d)` and a memory `(B, m)`."""
+
+    @abstractmethod
+    def initial(self, rng: np.random.Generator, count: int, deviation: float = 1.0) -> NDArray[np.float32]:
+        """`count` random vectors `(count, n)` to begin with, whose weights are from N(0, deviation**2)."""
+
+    @abstractmethod
+    def check(self, theta: Array) -> None:
+        """UsageError where a vector `(n,)` of finite numbers tells no network of this kind."""
+
+
+@dataclass(frozen=True)
+class LayeredNetwork(Network):
+    """Hidden layers of these unit counts between inputs and outputs; the vector is their weights."""
+
+    hidden: tuple[int, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All unit counts, input to output."""
+        return (self.inputs, *self.hidden, self.outputs)
 
     @property
     @abstractmethod
     def model(self) -> nn.Model:
         """The same network as a model of the framework, whose theta has the same layout."""
-
-    @abstractmethod
-    def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
-        """Outputs `(B, o)` and the next memory `(B, m)` for `theta (n,)`, `x (B, d)` and a memory `(B, m)`."""
 
     @abstractmethod
     def step(self, theta: Any, x: Any, memory: Any) -> Any:
@@ -82,8 +96,11 @@ class Network(ABC):
                 array[...] = 0.0
         return theta
 
+    def check(self, theta: Array) -> None:
+        """Any numbers are weights."""
 
-class Perceptron(Network):
+
+class Perceptron(LayeredNetwork):
     """A multi-layer perceptron, which remembers nothing."""
 
     @cached_property
@@ -121,7 +138,7 @@ class Perceptron(Network):
 
 
 @dataclass(frozen=True)
-class RecurrentNetwork(Network):
+class RecurrentNetwork(LayeredNetwork):
     """Linear layers with an activation, a layer of recurrent cells, and a linear layer for the outputs."""
 
     cell: str

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.errors import UsageError
+from cartwheel.errors import UsageError, one_line
 from cartwheel.nn.flat import Array
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.networks import Network
@@ -36,11 +36,12 @@ class Policy:
         vector = np.array(self.theta, np.float32)
         if vector.shape != (self.network.size,):
             raise UsageError(
-                f"expected a vector of {self.network.size} parameters for the sizes {self.network.sizes}, "
+                f"expected a vector of {self.network.size} parameters for a network {self.network.described}, "
                 f"got shape {vector.shape}"
             )
         if not np.isfinite(vector).all():
             raise UsageError("the parameters of a policy have to be finite; some are NaN or infinite")
+        self.network.check(vector)
         vector.flags.writeable = False
         object.__setattr__(self, "theta", vector)
         if self.normalisation is not None and self.normalisation.size != self.network.inputs:
@@ -87,9 +88,13 @@ class Policy:
         """The memory (1, m) to act on."""
         if memory is None:
             return np.zeros((1, self.memory_size), np.float32)
-        given = np.asarray(memory, np.float32)
+        expected = f"expected a memory ({self.memory_size},), as `act` gave it"
+        try:
+            given = np.asarray(memory, np.float32)
+        except (TypeError, ValueError):
+            raise UsageError(f"{expected}, got {one_line(repr(memory))}") from None
         if given.shape != (self.memory_size,):
-            raise UsageError(f"expected a memory ({self.memory_size},), as `act` gave it, got shape {given.shape}")
+            raise UsageError(f"{expected}, got shape {given.shape}")
         return given[None]
 
     def predict(
@@ -103,19 +108,22 @@ class Policy:
 
         A batch is an array with one axis more than the space has, and so are its actions; a recurrent policy's state is
         then (B, m). Where `episode_start` is true the memory begins anew. Draws are fresh at each call.
+        Raises UsageError as `act`, and for states and starts that are not one for each observation.
         """
         rng = None if deterministic else np.random.default_rng()
         shape = () if isinstance(self.observation_space, Discrete) else getattr(self.observation_space, "shape", None)
         if shape is None or np.ndim(observation) != len(shape) + 1:
             anew = episode_start is not None and bool(np.any(episode_start))
             return self.act(observation, None if anew else state, rng)
-        begun = np.broadcast_to(np.asarray(False if episode_start is None else episode_start, bool), len(observation))
-        states = [None] * len(observation) if state is None else list(state)
-        if len(states) != len(observation):
-            raise UsageError(f"expected a state for each of {len(observation)} observations, got {len(states)}")
+        count, starts = len(observation), np.asarray(False if episode_start is None else episode_start, bool)
+        if starts.shape not in ((), (1,), (count,)):
+            raise UsageError(f"expected an episode_start for each of {count} observations, got shape {starts.shape}")
+        states = [None] * count if state is None else list(state)
+        if len(states) != count:
+            raise UsageError(f"expected a state for each of {count} observations, got {len(states)}")
         found = [
             self.act(one, None if anew else before, rng)
-            for one, before, anew in zip(observation, states, begun.tolist(), strict=True)
+            for one, before, anew in zip(observation, states, np.broadcast_to(starts, count), strict=True)
         ]
         actions = np.stack([action for action, _ in found])
         return actions, np.stack([after for _, after in found]) if self.memory_size else state

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 from cartwheel.errors import UsageError, did_you_mean
 from cartwheel.nn.flat import ACTIVATIONS
-from cartwheel.policies.networks import CELLS, Network, Perceptron, RecurrentNetwork
+from cartwheel.policies import graph
+from cartwheel.policies.graph import GraphNetwork
+from cartwheel.policies.networks import CELLS, Perceptron, RecurrentNetwork
 
 _LARGEST_LAYER = 1 << 20
 
@@ -24,9 +26,9 @@ class MLP:
         object.__setattr__(self, "hidden", _units(self.hidden))
         _check_name("activation", self.activation, ACTIVATIONS)
 
-    def build(self, inputs: int, outputs: int) -> Network:
+    def build(self, inputs: int, outputs: int) -> Perceptron:
         """The network for `inputs` numbers in and `outputs` numbers out."""
-        return Perceptron(self.hidden, self.activation, inputs, outputs)
+        return Perceptron(inputs, outputs, self.activation, self.hidden)
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,37 @@ class Recurrent:
         _check_name("cell", self.cell, CELLS)
         _check_name("activation", self.activation, ACTIVATIONS)
 
-    def build(self, inputs: int, outputs: int) -> Network:
+    def build(self, inputs: int, outputs: int) -> RecurrentNetwork:
         """The network for `inputs` numbers in and `outputs` numbers out."""
-        return RecurrentNetwork(self.hidden, self.activation, inputs, outputs, self.cell)
+        return RecurrentNetwork(inputs, outputs, self.activation, self.hidden, self.cell)
 
 
-Specification: TypeAlias = MLP | Recurrent
+@dataclass(frozen=True)
+class Graph:
+    """A network whose vector tells its shape: up to so many hidden nodes, and so many links beside those that lead from
+    each input to each output. Its hidden nodes' activation is sigmoid or tanh; `recurrent` links read what was a step
+    ago.
+    """
+
+    nodes: int = 16
+    links: int = 64
+    activation: str = "sigmoid"
+    recurrent: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("nodes", self.nodes), ("links", self.links)):
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST_LAYER:
+                raise UsageError(f"{name}: expected a whole number from 0 to {_LARGEST_LAYER:,}, got {value!r}")
+        if not isinstance(self.recurrent, bool):
+            raise UsageError(f"recurrent: expected true or false, got {self.recurrent!r}")
+        _check_name("activation", self.activation, graph.ACTIVATIONS)
+
+    def build(self, inputs: int, outputs: int) -> GraphNetwork:
+        """The network for `inputs` numbers in and `outputs` numbers out."""
+        return GraphNetwork(inputs, outputs, self.activation, self.nodes, inputs * outputs + self.links, self.recurrent)
+
+
+Specification: TypeAlias = MLP | Recurrent | Graph
 
 
 def specification(memory: str, hidden: tuple[int, ...], activation: str) -> Specification:
@@ -74,25 +101,26 @@ def _check_name(what: str, name: Any, known: Iterable[str]) -> None:
         raise UsageError(f"unknown {what} {name!r}; {did_you_mean(str(name), known)}")
 
 
+_KINDS: dict[str, type[Specification]] = {"mlp": MLP, "recurrent": Recurrent, "graph": Graph}
+
+
 def to_data(specification: Specification) -> dict[str, Any]:
     """A specification as JSON-ready data."""
-    data = {"hidden": list(specification.hidden), "activation": specification.activation}
-    match specification:
-        case MLP():
-            return {"kind": "mlp", **data}
-        case Recurrent():
-            return {"kind": "recurrent", "cell": specification.cell, **data}
+    kind = next(kind for kind, made in _KINDS.items() if isinstance(specification, made))
+    data = {field.name: getattr(specification, field.name) for field in fields(specification)}
+    return {"kind": kind, **{name: list(value) if isinstance(value, tuple) else value for name, value in data.items()}}
 
 
 def from_data(data: Any) -> Specification:
     """The specification that `to_data` wrote; UsageError for anything else (it may be a stranger's file)."""
     kind = data.get("kind") if isinstance(data, Mapping) else None
-    wanted = {"mlp": ("hidden", "activation"), "recurrent": ("cell", "hidden", "activation")}.get(str(kind))
-    if wanted is None or set(data) != {"kind", *wanted}:
+    made = _KINDS.get(str(kind))
+    if made is None or set(data) != {"kind", *(field.name for field in fields(made))}:
         raise UsageError("not the specification of a policy that this version knows")
-    hidden, activation, cell = data["hidden"], data["activation"], data.get("cell", "")
-    if not isinstance(hidden, list) or len(hidden) > 1000 or not isinstance(activation, str):
-        raise UsageError(f"a specification of the kind {kind!r} wants hidden (a list) and activation (a text)")
-    if not isinstance(cell, str):
-        raise UsageError("a specification of the kind 'recurrent' wants cell (a text)")
-    return Recurrent(cell, tuple(hidden), activation) if kind == "recurrent" else MLP(tuple(hidden), activation)
+    values = {name: value for name, value in data.items() if name != "kind"}
+    for name, value in values.items():
+        if name == "hidden" and (not isinstance(value, list) or len(value) > 1000):
+            raise UsageError(f"a specification of the kind {kind!r} wants {name} (a list)")
+        if name in ("cell", "activation") and not isinstance(value, str):
+            raise UsageError(f"a specification of the kind {kind!r} wants {name} (a text)")
+    return made(**values)

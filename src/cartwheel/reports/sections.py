@@ -219,6 +219,7 @@ _RESULT: dict[str, dict[str, tuple[str, Callable[[Any], str]]]] = {
         "test_std": ("standard deviation of an episode", number),
         "test_length": ("mean length of an episode, steps", number),
         "test_episodes": ("episodes", _count),
+        "final_mean": ("mean return of the last generation's policy in these", number),
         "threshold": ("threshold", number),
     },
     "Training": {

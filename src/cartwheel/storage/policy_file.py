@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel import spaces
-from cartwheel.errors import StorageError, UsageError
+from cartwheel.errors import StorageError, UsageError, one_line
 from cartwheel.policies import specification
 from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy
@@ -66,8 +66,11 @@ def _file(path: str | PathLike[str]) -> Path:
 
 def _read(file: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     arrays, metadata = unpack(read_whole(file), str(file))
-    if metadata.get("kind") != "policy" or set(arrays) not in ({"theta"}, {"theta", "shift", "scale"}):
+    if metadata.get("kind") != "policy":
         raise StorageError(f"{file}: expected a policy, got a file of the kind {metadata.get('kind')!r}")
+    if set(arrays) not in ({"theta"}, {"theta", "shift", "scale"}):
+        got = one_line(", ".join(sorted(arrays)))
+        raise StorageError(f"{file}: expected the arrays theta, or theta, shift and scale, got {got}")
     return arrays, metadata
 
 

@@ -219,6 +219,7 @@ class Trainer:
             kept = self.kept
             assert kept is not None  # a budget is at least one generation
             test = self._examine(kept, Purpose.TEST, TEST_EPISODES)
+            final = test if self._is_latest(kept) else self._examine(self._latest[0], Purpose.TEST, TEST_EPISODES)
         self._write_policy(kept)
         figures = summarise(test.returns[0])
         result: dict[str, float | int | str] = {
@@ -229,6 +230,7 @@ class Trainer:
             "validation_steps": self.validation_steps + steps,
             "seconds": self.seconds,
             "best": self.best_return,
+            "final_mean": float(final.returns.mean()),
             "test_mean": figures.mean,
             "test_std": figures.std,
             "test_low": figures.low,
@@ -242,6 +244,11 @@ class Trainer:
             self._note_generations()
         write_result(metrics, result, test.returns[0], test.lengths[0])
         return result
+
+    def _is_latest(self, best: Best) -> bool:
+        """Whether it is the very policy that the last generation named."""
+        latest = self._latest[0]
+        return best.normalisation is latest.normalisation and np.array_equal(best.theta, latest.theta)
 
     def _note_generations(self) -> None:
         """A run under a clock is repeated by its generations: the clock won't stop at the same one again."""
