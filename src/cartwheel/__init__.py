@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cartwheel.storage.policy_file import load as load
     from cartwheel.storage.policy_file import save as save
     from cartwheel.storage.run import Run as Run
+    from cartwheel.training.minimize import Minimum as Minimum
+    from cartwheel.training.minimize import minimize as minimize
 
 _HOMES = {
     "train": "cartwheel.cli.api",
@@ -38,6 +40,8 @@ _HOMES = {
     "report": "cartwheel.cli.api",
     "load": "cartwheel.storage.policy_file",
     "save": "cartwheel.storage.policy_file",
+    "minimize": "cartwheel.training.minimize",
+    "Minimum": "cartwheel.training.minimize",
     "Run": "cartwheel.storage.run",
     "Policy": "cartwheel.policies.policy",
     "MLP": "cartwheel.policies.specification",

@@ -6,16 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from cartwheel.algorithms.base import Algorithm, Best, Entry
+from cartwheel.algorithms.base import Algorithm, Best, Entry, layered
 from cartwheel.experience.records import Experience, Request
-from cartwheel.policies.specification import MLP, Network
+from cartwheel.policies.networks import Network
+from cartwheel.policies.specification import MLP
 from cartwheel.settings import resolve
+from cartwheel.training.settings import TrainSettings
 
-NETWORK: Network = MLP((3,)).build(2, 2)
+NETWORK = MLP((3,)).build(2, 2)
+
+
+def network_of(entry: Entry, inputs: int = 2, **options: Any) -> Network:
+    """What the algorithm searches: NETWORK, or one with other inputs; unless it has a network of its own."""
+    general = TrainSettings(hidden=NETWORK.hidden) if entry.specify is layered else TrainSettings()
+    return entry.specify(general, resolve(entry.settings, options)).build(inputs, 2)
 
 
 def make(entry: Entry, seed: int = 5, **options: Any) -> Algorithm:
-    return entry.algorithm(resolve(entry.settings, options), NETWORK, seed)
+    return entry.algorithm(resolve(entry.settings, options), network_of(entry, **options), seed)
 
 
 def sphere(request: Request, shift: float = 0.5) -> Experience:

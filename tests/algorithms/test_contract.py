@@ -9,13 +9,12 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from contract import NETWORK, equal, make, run, same, sphere
+from contract import equal, make, network_of, run, same, sphere
 
 from cartwheel.algorithms.base import Entry
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Experience
-from cartwheel.policies.specification import MLP
 from cartwheel.settings import resolve
 from cartwheel.training.settings import TrainSettings
 
@@ -26,7 +25,7 @@ ENTRIES = pytest.mark.parametrize("entry", ALGORITHMS.values(), ids=list(ALGORIT
 def test_shapes_and_types_of_a_request(entry: Entry) -> None:
     request = make(entry).ask()
     assert request.parameters.ndim == 2
-    assert request.parameters.shape[1] == NETWORK.size
+    assert request.parameters.shape[1] == network_of(entry).size
     assert request.parameters.dtype == np.float32
     assert request.episodes >= 1
     assert np.isfinite(request.parameters).all()
@@ -86,7 +85,7 @@ def test_a_state_before_the_first_generation_can_be_restored(entry: Entry) -> No
 
 @ENTRIES
 def test_a_state_of_another_network_is_refused(entry: Entry) -> None:
-    other = entry.algorithm(resolve(entry.settings, {}), MLP((4,)).build(2, 2), 0)
+    other = entry.algorithm(resolve(entry.settings, {}), network_of(entry, inputs=3), 0)
     with pytest.raises(ValueError, match="expected"):
         make(entry).restore(other.state())
 
@@ -162,7 +161,7 @@ def test_the_best_is_a_read_only_copy(entry: Entry) -> None:
     algorithm = make(entry)
     best = algorithm.best(sphere(algorithm.ask()))
     kept = best.theta.copy()
-    assert (best.theta.shape, best.theta.dtype) == ((NETWORK.size,), np.float32)
+    assert (best.theta.shape, best.theta.dtype) == ((network_of(entry).size,), np.float32)
     assert best.theta.base is None
     with pytest.raises(ValueError, match="read-only"):
         best.theta[0] = 1.0

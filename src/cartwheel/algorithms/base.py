@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cartwheel.experience.records import Experience, Request
 from cartwheel.nn.flat import Layout
 from cartwheel.policies.normalisation import Normalisation
+from cartwheel.policies.specification import Specification, specification
 
 State: TypeAlias = dict[str, Any]
 
@@ -102,11 +103,17 @@ class Algorithm(ABC):
         """Go on from a state; ValueError if it does not fit the settings and the network."""
 
 
+def layered(general: Any, own: Any) -> Specification:
+    """The layers that the general settings of a run describe: for an algorithm that has no network of its own."""
+    return specification(general.memory, general.hidden, general.activation)
+
+
 @dataclass(frozen=True)
 class Entry:
-    """An algorithm as the registry knows it: a line about it, its settings class, and presets.
+    """An algorithm as the registry knows it: a line about it, its settings class, presets, and what it searches.
 
-    A preset is a set of settings by name, general ones of a run among them.
+    A preset is a set of settings by name, general ones of a run among them. `specify` makes the specification of a
+    policy from the general settings and the algorithm's own.
     """
 
     name: str
@@ -114,6 +121,7 @@ class Entry:
     algorithm: type[Algorithm]
     settings: type[Any]
     presets: Mapping[str, Mapping[str, Any]]
+    specify: Callable[[Any, Any], Specification] = layered
 
 
 def fitness_of(request: Request, experience: Experience) -> NDArray[np.float64]:

@@ -7,7 +7,19 @@ from importlib import import_module
 from cartwheel.algorithms.base import Entry
 from cartwheel.registry import Registry
 
-_FILES = ("genetic",)
+_FILES = (
+    "genetic",
+    "random_search",
+    "hill_climbing",
+    "evolution_strategy",
+    "ars",
+    "pgpe",
+    "snes",
+    "xnes",
+    "cma_es",
+    "sep_cma_es",
+    "neat",
+)
 
 DEFAULT_ALGORITHM = "genetic"
 
