@@ -3,13 +3,14 @@ PYTHON ?= python3
 SEED ?= 0
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-oracles check bench format clean help
+.PHONY: demo test test-slow test-oracles test-ray check bench format clean help
 
 help:
 	@echo "make demo          train a CartPole controller and look at it (SEED=$(SEED))"
 	@echo "make test          the tests"
 	@echo "make test-slow     the proofs that take minutes"
 	@echo "make test-oracles  nn against PyTorch, DeZero and the array API (installs them)"
+	@echo "make test-ray      the Ray executor on clusters of this machine (installs Ray)"
 	@echo "make check         format, lint and types"
 	@echo "make bench         all benchmarks; their figures go to docs/benchmarks.md"
 	@echo "make format        mend the format"
@@ -26,6 +27,10 @@ test-slow: .venv/dev
 
 test-oracles: .venv/oracles
 	$(BIN)/pytest -rs tests/nn
+
+# What Ray leaves open at its end is no fault of a test's.
+test-ray: .venv/ray
+	$(BIN)/pytest -rs -m 'slow or not slow' -W ignore::ResourceWarning tests/training/test_executors_ray.py
 
 check: .venv/dev
 	$(BIN)/ruff format --check .
@@ -73,6 +78,10 @@ endef
 	@echo "installing PyTorch, DeZero and array-api-strict into .venv ..."
 	@$(TORCH)
 	$(call install,--group oracles)
+
+.venv/ray: .venv/dev
+	@echo "installing Ray into .venv ..."
+	$(call install,-e '.[ray]')
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -70,7 +70,7 @@ class Job:
             seeds = episode_seeds(self.seed, Purpose.TRAINING, number, count=request.episodes)
             experience = measure(request, seeds)
             algorithm.tell(experience)
-            yield Generation(request.parameters, seeds, experience)
+            yield Generation(np.asarray(request.parameters), seeds, experience)
 
     def steps(self, network: Network, measure: Measure) -> float:
         """Does the job; the environment steps that it took."""

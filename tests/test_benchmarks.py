@@ -15,8 +15,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ is no installed package
 
-from benchmarks import evolution, machine, page, runner, startup, tutorial, workers
-from benchmarks.records import ITS_CHILDREN, Benchmark, Comparison, Contestant, Sample, Setting, Spread, timed
+from benchmarks import evolution, gradient, machine, page, peers, runner, startup, tutorial, workers
+from benchmarks.records import (
+    ITS_CHILDREN,
+    Benchmark,
+    Comparison,
+    Contestant,
+    Sample,
+    Setting,
+    Spread,
+    UnavailableError,
+    timed,
+)
 from cartwheel.errors import CartwheelError, UsageError
 from cartwheel.experience.rollouts import GeneralRollout
 from cartwheel.registry import Registry
@@ -140,6 +150,46 @@ def test_the_section_shows_every_figure() -> None:
     assert "| b beyond a | wall seconds | 0 | -1 | 3 | at most -0.5: missed |" in lines
     assert "| a alone | per wall second | 20 | 5 | 100 | |" in lines
     assert lines[-1] == "3 turns; python 3.99."
+
+
+def test_what_cannot_run_has_a_row_that_says_so() -> None:
+    contestants: dict[str, Any] = {"a": lambda: Sample(1.0, 1.0, 7.0), "b (no compiler)": None}
+    samples = runner.run(make("pair", contestants), turns=2, quick=True)
+    assert [len(turns) for turns in samples.values()] == [2, 0]
+    lines = [re.sub(" +", " ", line) for line in page.section(make("pair", {}), samples, {}).splitlines()]
+    assert "| a | 1 | 1 | 7 | 7 |" in lines
+    assert "| b (no compiler) | - | - | - | - |" in lines
+    assert lines[-1].startswith("2 turns")
+
+
+def test_a_peer_that_cannot_run_is_told() -> None:
+    def unable() -> Any:
+        raise UnavailableError("no C++ compiler")
+
+    first, second = gradient._contestants("job", {"one": unable, "two": lambda: lambda times: -float(times)}, 3)
+    assert (first.name, first.turn) == ("job: one (no C++ compiler)", None)
+    assert second.turn is not None
+    assert second.turn().work == 3.0
+
+
+class Broken:
+    """A torch whose compiler fails."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+
+    def compile(self, function: Any, dynamic: bool) -> Any:
+        def fail() -> Any:
+            raise RuntimeError(self.problem)
+
+        return fail
+
+
+def test_only_a_missing_compiler_is_no_error_of_torchs() -> None:
+    with pytest.raises(UnavailableError, match="no C\\+\\+ compiler"):
+        peers._torch_compiled(Broken("InvalidCxxCompiler: No working C++ compiler found"), float)
+    with pytest.raises(RuntimeError, match="shapes"):
+        peers._torch_compiled(Broken("shapes differ"), float)
 
 
 def test_a_new_page_gets_a_heading_and_the_section(tmp_path: Path) -> None:

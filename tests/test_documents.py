@@ -25,6 +25,7 @@ import pytest
 import cartwheel
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli import main as command_line
+from cartwheel.kernels.opcodes import OPCODES
 from cartwheel.settings import flag, range_text
 from cartwheel.storage.metrics import delete_result
 from cartwheel.training.settings import DEFAULT_STEPS, TrainSettings
@@ -93,7 +94,7 @@ def command_table(command: str) -> str:
 
 def signatures() -> str:
     lines = []
-    for name in ("train", "resume", "evaluate", "render", "report", "load", "save"):
+    for name in ("train", "resume", "evaluate", "render", "report", "minimize", "load", "save"):
         signature = inspect.signature(getattr(cartwheel, name))
         plain = [part.replace(annotation=part.empty) for part in signature.parameters.values()]
         bare = signature.replace(parameters=plain, return_annotation=signature.empty)
@@ -123,13 +124,22 @@ def allowed_text(limits: Any) -> str:
     return range_text(limits) if limited else ""
 
 
+def opcodes_table() -> str:
+    rows = [
+        [f"`{one.name}`", (one.function.__doc__ or "").splitlines()[0].replace("|", "\\|"), str(one.level)]
+        for one in OPCODES.values()
+    ]
+    return table(["opcode", "what it does", "level"], rows)
+
+
 GENERATORS: dict[str, Callable[[str], str]] = {
     "options": lambda name: options_table(TrainSettings if name == "train" else ALGORITHMS[name].settings),
     "presets": presets_table,
     "command": command_table,
     "signatures": lambda _: signatures(),
+    "opcodes": lambda _: opcodes_table(),
 }
-MARKED = re.compile(r"<!-- (options|presets|command|signatures)(?:: (\w+))? -->\n(.*?)<!-- end -->", re.DOTALL)
+MARKED = re.compile(rf"<!-- ({'|'.join(GENERATORS)})(?:: ([\w-]+))? -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
 def regenerated(text: str) -> str:
@@ -152,10 +162,16 @@ def test_the_reference_leaves_nothing_out() -> None:
     assert found == wanted | {("command", name) for name in command_line.COMMANDS}
 
 
+def test_the_opcodes_stand_on_their_page() -> None:
+    assert ("opcodes", "") in {(kind, name) for kind, name, _ in MARKED.findall(text_of(ROOT / "docs/interpreter.md"))}
+
+
 def test_each_algorithm_has_its_page() -> None:
     for name in ALGORITHMS:
-        page = text_of(ROOT / "docs" / "algorithms" / f"{name}.md")
-        assert {("options", name), ("presets", name)} <= {(kind, of) for kind, of, _ in MARKED.findall(page)}
+        own, shared = ROOT / "docs" / "algorithms" / f"{name}.md", ROOT / "docs" / "evolution-strategies.md"
+        page = text_of(own if own.exists() else shared)
+        wanted = {("options", name)} | ({("presets", name)} if ALGORITHMS[name].presets else set())
+        assert wanted <= {(kind, of) for kind, of, _ in MARKED.findall(page)}
 
 
 def test_a_changed_default_is_noticed() -> None:
@@ -323,6 +339,12 @@ def test_an_environment_class_as_told(tmp_path: Path) -> None:
     assert float(run_program(program, tmp_path).split()[-1]) >= 2.0
 
 
+def test_the_least_value_of_a_function_as_told(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "evolution-strategies.md"
+    (program,), (printed,) = blocks(page, "python"), blocks(page, "text")
+    assert run_program(program, tmp_path) == printed
+
+
 def test_a_run_folder_read_without_cartwheel(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics, policy = blocks(ROOT / "docs" / "run-folder.md", "python")
     assert run_program(metrics, place).split()[0::2] == ["1", "2", "3"]
@@ -352,6 +374,14 @@ def test_the_files_of_a_run_are_those_told(place: Path) -> None:
         assert file.is_dir() or f"{file.name}`" in told, file
     (columns,) = re.findall(r"^\| `generations` \| (.*) \|$", told, re.MULTILINE)
     assert re.findall(r"`(\w+)`", columns) == list(cartwheel.Run(folder).metrics)
+
+
+def test_a_policy_that_remembers_as_told(tmp_path: Path) -> None:
+    (program,) = blocks(ROOT / "docs" / "recurrent-policies.md", "python")
+    told, *returns, shape = run_program(program, tmp_path).splitlines()[-5:]
+    assert told == "Policy(3-gru8-4, relu, 324 parameters) 8"
+    assert returns == ["4.0"] * 3
+    assert shape == "(3, 8)"
 
 
 @pytest.fixture(scope="module")

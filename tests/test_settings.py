@@ -10,6 +10,7 @@ import pytest
 
 from cartwheel.errors import UsageError
 from cartwheel.settings import FromFile, as_dict, checked, flag, option, resolve
+from cartwheel.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -191,3 +192,15 @@ def test_flags_are_spelled_with_hyphens() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings().population = 3  # type: ignore[misc]
+
+
+def test_what_is_not_stored_goes_into_no_file_and_comes_from_none() -> None:
+    """Whoever wrote a run's file is not to point its reader at a cluster that can run code."""
+    given = resolve(TrainSettings, {"address": "10.0.0.1:6379", "executor": "ray"})
+    assert given.address == "10.0.0.1:6379"
+    assert "address" not in as_dict(given)
+    assert as_dict(given)["executor"] == "ray"
+    with pytest.raises(
+        UsageError, match=r"run\.toml: address is not taken from a file: give it yourself \(--address\)"
+    ):
+        resolve(TrainSettings, {}, FromFile({"address": "10.0.0.1:6379"}, "run.toml"))

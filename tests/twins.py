@@ -13,15 +13,18 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from graphs import random_vector
 
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.kernels.network import act
 from cartwheel.kernels.random import generators, next_word, uniform
 from cartwheel.kernels.trigonometry import sine_cosine
 from cartwheel.policies.actions import ActionHead, action_head
+from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
+from cartwheel.policies.graph import GraphNetwork
 from cartwheel.policies.networks import CELLS
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.specification import MLP, Recurrent, Specification
+from cartwheel.policies.specification import MLP, Graph, Recurrent, Specification
 from cartwheel.spaces import Box, Discrete, MultiDiscrete
 
 EXACT, ULP = "EXACT", "ULP"
@@ -45,6 +48,8 @@ def _acting(
     rng = np.random.default_rng(lanes)
     network = specification.build(5, head.outputs)
     theta = rng.normal(size=(lanes, network.size)).astype(np.float32)
+    if isinstance(network, GraphNetwork):
+        theta = np.stack([random_vector(network, seed) for seed in range(lanes)]).astype(np.float32)
     obs = rng.normal(size=(3, lanes, 5)).astype(np.float32)
     normalisation = Normalisation(rng.normal(size=5), rng.uniform(0.5, 30.0, 5)) if normalised else None
 
@@ -85,11 +90,17 @@ def twins() -> Iterator[Twin]:
         for activation in ("relu", "tanh", "identity")
     ]
     networks += [(Recurrent(cell, (6, 5), "tanh"), ("program",)) for cell in CELLS]
+    networks += [(Graph(6, 24, activation, activation == "tanh"), ("program",)) for activation in GRAPH_ACTIVATIONS]
+    networks += [(Graph(0, 0), ("program",))]
     for name, head in heads.items():
         for specification, engines in networks:
-            rounded = isinstance(specification, Recurrent) or (
-                bool(specification.hidden) and "tanh" in str(specification)
-            )
+            match specification:
+                case MLP():
+                    rounded = bool(specification.hidden) and specification.activation == "tanh"
+                case Recurrent():
+                    rounded = True
+                case Graph():
+                    rounded = specification.nodes > 0
             for lanes, engine in product((1, 13, 32), engines):
                 normalised = lanes == 13
                 kernel, twin = _acting(head, specification, engine, lanes, normalised)

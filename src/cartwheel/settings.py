@@ -31,9 +31,13 @@ def option(
     maximum: float | None = None,
     above: float | None = None,
     choices: tuple[str, ...] | None = None,
+    stored: bool = True,
 ) -> Any:
-    """A field of a settings class: its default, its help line and what it may be (`above` is exclusive)."""
-    limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": choices}
+    """A field of a settings class: its default, its help line and what it may be (`above` is exclusive).
+
+    What is not `stored` goes into no file and is taken from none: whoever wrote the file is not to decide it.
+    """
+    limits = {"minimum": minimum, "maximum": maximum, "above": above, "choices": choices, "stored": stored}
     return dataclasses.field(default=default, metadata={"help": help, **limits})
 
 
@@ -54,6 +58,8 @@ def resolve(settings_class: type[S], *layers: Mapping[str, Any]) -> S:
         for name in layer:
             if name not in fields:
                 raise UsageError(f"{_file(layer)}unknown option {name!r}; {did_you_mean(name, fields)}")
+            if isinstance(layer, FromFile) and not _stored(fields[name]):
+                raise UsageError(f"{_file(layer)}{name} is not taken from a file: give it yourself ({flag(name)})")
             sources.setdefault(name, layer)
     values = {
         name: checked(_spelled(name, layer), layer[name], hints[name], fields[name].metadata)
@@ -68,10 +74,14 @@ def resolve(settings_class: type[S], *layers: Mapping[str, Any]) -> S:
 
 def as_dict(settings: Any) -> dict[str, Any]:
     """A settings object as plain data: names to numbers, strings, booleans and lists; what is None is left out."""
-    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings) if _stored(field)}
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None
     }
+
+
+def _stored(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("stored", True))
 
 
 def checked(label: str, value: Any, hint: Any, limits: Mapping[str, Any] = MappingProxyType({})) -> Any:

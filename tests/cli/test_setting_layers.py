@@ -22,7 +22,7 @@ HERE = 'environment = "CartPole-v1"\n'
         (HERE + "[genetic]\npopulaton = 8", "unknown option 'populaton'; did you mean 'population'?"),
         (
             HERE + '[genetic]\nselection = "best"',
-            "selection: expected one of truncation, tournament, got 'best'",
+            "selection: expected one of truncation, tournament, rank, roulette, stochastic-universal, got 'best'",
         ),
         (
             HERE + "[genetic]\npopulation = 8\nelites = 8",

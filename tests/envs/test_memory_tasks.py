@@ -20,7 +20,6 @@ from cartwheel.envs.native.registry import find_native
 from cartwheel.envs.repeat_previous import RepeatPrevious
 from cartwheel.envs.t_maze import EAST, NORTH, SOUTH, WEST, TMaze, TMaze50
 from cartwheel.errors import UsageError
-from cartwheel.kernels.random import generators
 
 IDS = (
     "cartwheel/TMaze-v0",
@@ -79,37 +78,6 @@ def test_a_picture_and_none_without_a_mode(name: str) -> None:
     made.close()
     if "CartPole" not in name:  # Gymnasium's warns
         assert find_environment(name).make().render() is None
-
-
-@each_id
-def test_lanes_side_by_side_equal_environments_of_their_own(name: str) -> None:
-    """Five lanes of seven, each with its own seed and actions; those not in use stay as they were."""
-    found, native, rng = find_environment(name), find_native(name), np.random.default_rng(3)
-    assert native is not None
-    seeds, lanes = [11, 12, 13, 14, 15, 16, 17], 5
-    own = [found.make() for _ in range(lanes)]
-    state, random = np.full((native.state_size, 7), -7.0), generators(seeds)
-    seen = np.full((found.observation_size, 7), -7.0, np.float32)
-    reward, ended = np.full(7, -7.0), np.zeros(7, np.bool_)
-    expected: list[Any] = [made.reset(seed=seed)[0] for made, seed in zip(own, seeds, strict=False)]
-    for lane in range(lanes):
-        native.reset(lane, state, random)
-    for _ in range(200):
-        native.observe(lanes, state, seen)
-        for lane in range(lanes):
-            assert seen[:, lane].tobytes() == spaces.flatten(found.observation_space, expected[lane]).tobytes()
-        action = rng.integers(found.action_space.n, size=(1, 7))  # type: ignore[union-attr]
-        native.step(lanes, state, action.astype(np.float32), random, reward, ended)
-        for lane, made in enumerate(own):
-            expected[lane], value, terminated, _, _ = made.step(action[0, lane])
-            assert (reward[lane], ended[lane]) == (value, terminated)
-            if terminated:
-                expected[lane], _ = made.reset()
-                native.reset(lane, state, random)
-    assert (state[:, lanes:] == -7.0).all()
-    assert (seen[:, lanes:] == -7.0).all()
-    assert (reward[lanes:] == -7.0).all()
-    assert random[lanes:].tobytes() == generators(seeds[lanes:]).tobytes()
 
 
 def test_one_wrong_suit_in_the_compiled_observation_is_noticed() -> None:

@@ -9,12 +9,14 @@ import gymnasium
 import numpy as np
 import pytest
 
+from cartwheel import spaces
 from cartwheel.envs.environment import find_environment, is_plain
 from cartwheel.envs.native import registry
 from cartwheel.envs.native.cartpole import NATIVE as CARTPOLE
-from cartwheel.envs.native.parity import find_difference
+from cartwheel.envs.native.parity import action_from_space, find_difference
 from cartwheel.envs.native.registry import find_native, native_ids
 from cartwheel.experience.rollouts import make_rollout
+from cartwheel.kernels.random import generators
 from cartwheel.policies.specification import MLP
 
 
@@ -23,6 +25,47 @@ def test_equal_to_gymnasium_over_100_000_steps(name: str) -> None:
     native = find_native(name)
     assert native is not None
     assert find_difference(native, find_environment(name), steps=100_000) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", native_ids())
+def test_equal_to_gymnasium_over_1_000_000_steps(name: str) -> None:
+    native = find_native(name)
+    assert native is not None
+    assert find_difference(native, find_environment(name), steps=1_000_000, seed=1) is None
+
+
+@pytest.mark.parametrize("name", native_ids())
+def test_lanes_side_by_side_equal_environments_of_their_own(name: str) -> None:
+    """Five lanes of seven, each with its own seed and actions; those not in use stay as they were."""
+    found, native, rng = find_environment(name), find_native(name), np.random.default_rng(3)
+    assert native is not None
+    seeds, lanes = [11, 12, 13, 14, 15, 16, 17], 5
+    own = [found.make() for _ in range(lanes)]
+    state, random = np.full((native.state_size, 7), -7.0), generators(seeds)
+    seen, action = np.full((found.observation_size, 7), -7.0, np.float32), np.zeros((1, 7), np.float32)
+    reward, ended = np.full(7, -7.0), np.zeros(7, np.bool_)
+    expected: list[Any] = [made.reset(seed=seed)[0] for made, seed in zip(own, seeds, strict=False)]
+    for lane, made in enumerate(own):
+        made.action_space.seed(int(rng.integers(2**31)))
+        native.reset(lane, state, random)
+    for _ in range(200):
+        native.observe(lanes, state, seen)
+        for lane in range(lanes):
+            assert seen[:, lane].tobytes() == spaces.flatten(found.observation_space, expected[lane]).tobytes()
+        chosen = [made.action_space.sample() for made in own]
+        action[:, :lanes] = np.transpose([action_from_space(found.action_space, each) for each in chosen])
+        native.step(lanes, state, action, random, reward, ended)
+        for lane, made in enumerate(own):
+            expected[lane], value, terminated, truncated, _ = made.step(chosen[lane])
+            assert (reward[lane], ended[lane]) == (value, terminated)
+            if terminated or truncated:
+                expected[lane], _ = made.reset()
+                native.reset(lane, state, random)
+    assert (state[:, lanes:] == -7.0).all()
+    assert (seen[:, lanes:] == -7.0).all()
+    assert (reward[lanes:] == -7.0).all()
+    assert random[lanes:].tobytes() == generators(seeds[lanes:]).tobytes()
 
 
 @pytest.mark.parametrize("name", native_ids())

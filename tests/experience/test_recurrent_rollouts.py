@@ -261,6 +261,22 @@ def test_both_engines_make_the_same_numbers(specification: MLP) -> None:
     assert len(np.unique(outcomes[2])) > 100
 
 
+@pytest.mark.parametrize("engine", ["perceptron", "program"])
+def test_lanes_see_what_the_policy_sees(engine: str) -> None:
+    """(x - shift) * scale, no further than ten deviations to either side."""
+    space, through = Box((1,), (-1e6,), (1e6,)), Normalisation(np.array([2.0]), np.array([0.5]))
+    policy = Policy(MLP(()), space, Box((1,), (-1.0,), (1.0,)), [0.05, 0.0], through)
+    shown = [2.0, 4.0, -4.0, 20.0, -16.0, 22.0, -18.0, 23.0, -19.0, 1e5, -1e5]
+    lanes = Actor(policy.network, policy.head, engine).lanes(len(shown), through)
+    for lane in range(len(shown)):
+        load(lanes, lane, policy.theta)
+    lanes.layers[0, 0, : len(shown)] = shown
+    act(len(shown), *lanes)
+    got = lanes.action[0, : len(shown)]
+    np.testing.assert_allclose(got, np.tanh(0.05 * np.clip((np.array(shown) - 2.0) / 2.0, -10, 10)), rtol=1e-6)
+    np.testing.assert_allclose(got, [policy.act([x])[0][0] for x in shown], rtol=1e-6)
+
+
 def test_large_networks_run_as_programs() -> None:
     """And small ones as perceptrons; what comes of it is the same."""
     head = action_head(Discrete(2))

@@ -77,7 +77,7 @@ def test_theta_is_a_read_only_copy(dtype: Any) -> None:
 def test_a_vector_of_another_length_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError) as caught:
         policy(np.zeros(shape))
-    assert str(caught.value) == f"expected a vector of 12 parameters for the sizes (3, 3), got shape {shape}"
+    assert str(caught.value) == f"expected a vector of 12 parameters for a network 3-3, got shape {shape}"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from storage_faults import begin, end, flipped
 
 from cartwheel import spaces
 from cartwheel.errors import StorageError
+from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy, build_network
-from cartwheel.policies.specification import MLP
+from cartwheel.policies.specification import MLP, Recurrent
 from cartwheel.storage.arrays import pack, unpack
 from cartwheel.storage.checkpoint import Checkpoints
 from cartwheel.storage.policy_file import load, read_about, save
@@ -46,6 +48,25 @@ def test_a_policy_comes_back(tmp_path, obs, act, hidden):
     assert save(saved, str(tmp_path / "p.safetensors")) == tmp_path / "p.safetensors"
     assert same(load(tmp_path / "p.safetensors"), saved)
     assert read_about(tmp_path / "p.safetensors") == {}
+
+
+@pytest.mark.parametrize("through", [None, Normalisation(np.array([0.5, -2.0]), np.array([3.0, 0.25]))], ids=type)
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_policy_that_remembers_comes_back(tmp_path, cell, through):
+    kind = Recurrent(cell, (4, 3), "tanh")
+    theta = np.random.default_rng(1).standard_normal(build_network(kind, BOX, TWO).size)
+    saved = Policy(kind, BOX, TWO, theta, through)
+    again = load(save(saved, tmp_path / "p"))
+    assert same(again, saved)
+    assert (again.normalisation is None) == (through is None)
+    if through is not None:
+        np.testing.assert_array_equal(again.normalisation.shift, through.shift)
+        np.testing.assert_array_equal(again.normalisation.scale, through.scale)
+    memories = [None, None]
+    for obs in np.random.default_rng(2).uniform(-1, 1, (20, 2)).astype(np.float32):
+        (action, memories[0]), (other, memories[1]) = saved.act(obs, memories[0]), again.act(obs, memories[1])
+        assert action == other
+        np.testing.assert_array_equal(*memories)
 
 
 def test_what_is_said_about_it_comes_back(tmp_path):
@@ -117,7 +138,15 @@ def test_the_format_of_files_that_are_out_there(tmp_path):
     assert same(load(tmp_path / "p"), policy())
 
 
+def normalised(**arrays: Any) -> bytes:
+    """A file with these arrays beside theta."""
+    kept, metadata = unpack(DATA, "here")
+    return pack({**kept, **arrays}, metadata)
+
+
 HUGE = 2**31 - 1
+REMEMBERING = {"kind": "recurrent", "cell": "gru", "hidden": [2], "activation": "tanh"}
+SOUND = np.ones(2, np.float32)
 UNUSABLE = {
     "kind": changed(kind="checkpoint"),
     "other arrays": pack({"weights": np.zeros(12, np.float32)}, {"kind": "policy"}),
@@ -136,6 +165,23 @@ UNUSABLE = {
     "actions": changed(action_space={"kind": "discrete", "n": HUGE, "start": 0}),
     "bits": changed(action_space={"kind": "multi-binary", "shape": [HUGE]}),
     "more bits": changed(action_space={"kind": "multi-binary", "shape": [HUGE, HUGE, HUGE]}),
+    "cell": changed(specification={**REMEMBERING, "cell": "exec"}),
+    "no text for a cell": changed(specification={**REMEMBERING, "cell": ["gru"]}),
+    "no cell": changed(specification={name: REMEMBERING[name] for name in ("kind", "hidden", "activation")}),
+    "no units": changed(specification={name: REMEMBERING[name] for name in ("kind", "cell", "activation")}),
+    "no hidden layer": changed(specification={**REMEMBERING, "hidden": []}),
+    "a cell without memory": changed(specification={"kind": "mlp", "hidden": [2], "activation": "tanh", "cell": "gru"}),
+    "many cells": changed(specification={**REMEMBERING, "hidden": [2**20]}),
+    "many cells of each kind": changed(specification={**REMEMBERING, "cell": "lstm", "hidden": [2**20] * 1000}),
+    "shift without scale": normalised(shift=SOUND),
+    "scale without shift": normalised(scale=SOUND),
+    "NaN for a scale": normalised(shift=SOUND, scale=np.array([1.0, np.nan], np.float32)),
+    "infinite shift": normalised(shift=np.array([np.inf, 0.0], np.float32), scale=SOUND),
+    "shifts for other observations": normalised(shift=np.zeros(3, np.float32), scale=np.ones(3, np.float32)),
+    "more scales than shifts": normalised(shift=SOUND, scale=np.ones(3, np.float32)),
+    "a matrix of scales": normalised(shift=SOUND, scale=np.ones((1, 2), np.float32)),
+    "scales of another type": normalised(shift=SOUND, scale=np.ones(2, np.float64)),
+    "one array more": normalised(shift=SOUND, scale=SOUND, mean=SOUND),
 }
 
 
@@ -143,11 +189,22 @@ UNUSABLE = {
 def test_a_sound_file_with_unusable_content_fails_at_once(tmp_path, name):
     (tmp_path / "p").write_bytes(UNUSABLE[name])
     before = time.process_time()
-    with pytest.raises(StorageError) as caught:
-        load(tmp_path / "p")
+    tracemalloc.start()
+    try:
+        with pytest.raises(StorageError) as caught:
+            load(tmp_path / "p")
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
     assert time.process_time() - before < 0.5  # gigabytes would take longer, where there are any
     assert str(caught.value).startswith(f"{tmp_path / 'p'}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_the_words_of_a_normalisation_that_lacks_a_half(tmp_path):
+    (tmp_path / "p").write_bytes(UNUSABLE["shift without scale"])
+    with pytest.raises(StorageError, match="expected the arrays theta, or theta, shift and scale, got shift, theta"):
+        load(tmp_path / "p")
 
 
 def test_a_checkpoint_is_no_policy(tmp_path):
@@ -164,7 +221,9 @@ print(action, *(name for name in heavy if name in sys.modules))
 """
 
 
-def test_acting_needs_none_of_the_heavy_packages(tmp_path: Path):
-    path = save(policy(), tmp_path / "p")
-    expected = policy().act([0.5, -0.5])[0]
-    assert end(begin(ACTING, path)).split() == [str(expected)]
+@pytest.mark.parametrize("kind", [MLP((2,)), Recurrent("lstm", (2,))], ids=str)
+def test_acting_needs_none_of_the_heavy_packages(tmp_path: Path, kind):
+    theta = np.random.default_rng(1).standard_normal(build_network(kind, BOX, TWO).size)
+    acting = Policy(kind, BOX, TWO, theta, Normalisation(np.zeros(2), np.ones(2)))
+    path = save(acting, tmp_path / "p")
+    assert end(begin(ACTING, path)).split() == [str(acting.act([0.5, -0.5])[0])]

@@ -245,7 +245,7 @@ def test_a_signal_breaks_off_a_slow_generation_at_once(tmp_path: Path) -> None:
 
 def test_it_learns_cartpole_and_not_from_shuffled_fitness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Statistical: 5 seeds each; the share of seeds that learn must be 5 of 5, and 0 of 5 with shuffled returns."""
-    budget = {"generations": 8, "early_stop": False, "population": 64, "episodes": 5}
+    budget = {"generations": 12, "early_stop": False, "population": 64, "episodes": 5, "finalists": 1}
 
     def medians(kind: str) -> list[float]:
         results = [train(tmp_path, f"{kind}-{seed}", **{**budget, "seed": seed}) for seed in range(1000, 1005)]
@@ -304,7 +304,7 @@ def test_the_policy_kept_is_one_that_was_measured(tmp_path: Path) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr("cartwheel.training.build.Trainer", Watch)
     try:
-        run = train(tmp_path, "x")
+        run = train(tmp_path, "x", finalists=1)
     finally:
         patch.undo()
     request, experience = measured[-2]  # of the last generation; what follows is the test
@@ -557,7 +557,7 @@ def test_each_generation_meets_fresh_episodes_the_same_for_all_candidates(
         return honest(self, request, seeds)
 
     monkeypatch.setattr(Trainer, "measure", watched)
-    train(tmp_path, "x")
+    train(tmp_path, "x", finalists=1)
     generations, test = met[:-1], met[-1]
     assert [len(seeds) for seeds in generations] == [2] * 5
     assert len({seed for seeds in met for seed in seeds}) == 10 + len(test)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cartwheel.training.hooks import Hook
 
 _BUDGET = ("generations", "steps", "seconds")
+_WORKERS = ("workers", "executor", "address", "patience")
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,18 @@ def resume(
     """Go on with a run: to the end of its budget if it was interrupted, or of a larger one.
 
     `generations`, `steps` and `seconds` are the larger budget, what is done counted in, and replace the old one whole;
-    `workers` may differ too: the result is the same to the bit as if the run had never stopped. A run on an environment
-    of one's own wants it again, as `environment`: what a file names is not imported.
+    `workers`, `executor`, `address` and `patience` may differ too: the result is the same to the bit as if the run had
+    never stopped. A run on an environment of one's own wants it again, as `environment`: what a file names is not
+    imported.
     """
     from cartwheel.storage.run import Run
     from cartwheel.training.build import prepare
 
     run = run if isinstance(run, Run) else Run.open(run, Path(runs))
-    unknown = [option for option in options if option not in (*_BUDGET, "workers")]
+    unknown = [option for option in options if option not in (*_BUDGET, *_WORKERS)]
     if unknown:
         raise UsageError(
-            f"{flag(unknown[0])} can't change when a run goes on; {', '.join(map(flag, (*_BUDGET, 'workers')))} can"
+            f"{flag(unknown[0])} can't change when a run goes on; {', '.join(map(flag, (*_BUDGET, *_WORKERS)))} can"
         )
     layers = Layers.of(run.config, str(run.config_path))
     entry = ALGORITHMS[layers.algorithm or DEFAULT_ALGORITHM]
@@ -148,7 +150,8 @@ def evaluate(
     else:
         rollout, _ = make_rollout(made, policy.specification, native)
         try:
-            experience = rollout(Request(parameters=policy.theta[None], episodes=episodes), seeds)
+            request = Request(parameters=policy.theta[None], episodes=episodes, normalisation=policy.normalisation)
+            experience = rollout(request, seeds)
         finally:
             rollout.close()
         returns, lengths = experience.returns[0], experience.lengths[0]

@@ -17,12 +17,12 @@ _EXAMPLES = """\
   cartwheel resume first                      finish what was interrupted
   cartwheel resume first --generations 500    go on with a larger budget"""
 
-_BUDGET = ("generations", "steps", "seconds", "workers")
+_MAY_DIFFER = ("generations", "steps", "seconds", "workers", "executor", "address", "patience")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command with the words that follow `resume`."""
-    command = with_options(resume, options_of(TrainSettings, "What may differ from the first time", _BUDGET))
+    command = with_options(resume, options_of(TrainSettings, "What may differ from the first time", _MAY_DIFFER))
     run_command(command, "resume RUN [OPTIONS]", _EXAMPLES, arguments)
 
 

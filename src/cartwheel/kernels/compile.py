@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from numba import types
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,7 +105,7 @@ def _cache_folder(module_name: str) -> Path | None:
 
 def source_key(module_name: str) -> str | None:
     """A hash over the source of a module and of all it imports (installed packages left out); None without a source."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
     module = sys.modules.get(module_name)
     own = getattr(module, "__file__", None)
     if own is None or not own.endswith(".py"):

@@ -12,9 +12,8 @@ from cartwheel.envs.check import check_environment
 from cartwheel.envs.environment import Environment, Factory, find_environment
 from cartwheel.errors import UsageError
 from cartwheel.experience.rollouts import Rollout, make_rollout
-from cartwheel.policies.specification import MLP
 from cartwheel.storage.run import Run
-from cartwheel.training.executors import make_executor, packed
+from cartwheel.training.executors import Executor, make_executor, packed
 from cartwheel.training.hooks import Hook
 from cartwheel.training.interrupt import Interrupted, Interrupts
 from cartwheel.training.settings import TrainSettings
@@ -30,6 +29,7 @@ class Job:
     settings: TrainSettings
     algorithm: Algorithm
     rollout: Rollout
+    executor: Executor
     warnings: tuple[str, ...]
 
     @property
@@ -41,10 +41,8 @@ class Job:
 def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, algorithm_settings: Any) -> Job:
     """Find the environment, check it and choose how its episodes are run; UsageError for what can't be handled."""
     found = find_environment(environment, settings.env_args, settings.max_episode_steps)
-    specification = MLP(settings.hidden, settings.activation)
+    specification = entry.specify(settings, algorithm_settings)
     rollout, warnings = make_rollout(found, specification, settings.native)
-    if rollout.path != "native" and settings.workers > 1:
-        packed(rollout)  # better said now than with the run's folder made
     if rollout.path != "native":
         warnings = [*warnings, *check_environment(found)]
     if found.limit_is_default:
@@ -59,13 +57,15 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             f"not enough memory for {entry.name} on a network of {rollout.network.size:,} parameters; "
             "take a smaller network or population"
         ) from None
-    return Job(found, entry, settings, algorithm, rollout, tuple(warnings))
+    executor = make_executor(settings.workers, rollout.path, settings.executor, settings.address, settings.patience)
+    if not executor.shared:
+        packed(rollout)  # better said now than with the run's folder made
+    return Job(found, entry, settings, algorithm, rollout, executor, tuple(warnings))
 
 
 @contextmanager
 def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
     """The trainer of a job in a run's folder, which is locked meanwhile; workers and environments end with it."""
-    executor = make_executor(job.settings.workers, job.rollout.path)
     interrupts = Interrupts()
     try:
         with run.lock(), interrupts.listening():
@@ -77,15 +77,17 @@ def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
                 job.environment,
                 job.algorithm,
                 job.rollout,
-                executor,
+                job.executor,
                 budget=job.settings.budget,
                 threshold=job.threshold,
                 interrupts=interrupts,
                 early_stop=job.settings.early_stop,
+                normalise=job.settings.normalise,
+                finalists=job.settings.finalists,
                 hooks=hooks,
             )
             if interrupts.pending is not None:  # it came when the run was over, and its report being written
                 raise Interrupted(interrupts.pending, f"the run {run.name} is finished")
     finally:
-        executor.close()
+        job.executor.close()
         job.rollout.close()

@@ -12,9 +12,12 @@ from importlib import import_module
 from typing import Any
 
 _FILES = {
+    "Acrobot-v1": "cartwheel.envs.native.acrobot",
     "CartPole-v0": "cartwheel.envs.native.cartpole",
     "CartPole-v1": "cartwheel.envs.native.cartpole",
     "MountainCarContinuous-v0": "cartwheel.envs.native.mountain_car_continuous",
+    "MountainCar-v0": "cartwheel.envs.native.mountain_car",
+    "Pendulum-v1": "cartwheel.envs.native.pendulum",
     "cartwheel/CartPoleNoVelocity-v0": "cartwheel.envs.native.cartpole_no_velocity",
     "cartwheel/RepeatPrevious-v0": "cartwheel.envs.native.repeat_previous",
     "cartwheel/TMaze-50-v0": "cartwheel.envs.native.t_maze_50",
