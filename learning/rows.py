@@ -60,4 +60,19 @@ def _evolution() -> list[Row]:
 # Chosen on seeds 1000 and up; what is not named is the default.
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {}
 
-TABLES = {"evolution": _evolution}
+
+def _memory() -> list[Row]:
+    """Networks that have to remember, by evolution."""
+    maze = {"hidden": (8,), "population": 128, "episodes": 8}
+    cards = {"hidden": (16,), "learning_rate": 0.05, "population": 64, "solved_at": 0.98}
+    balance = {"hidden": (8,)}
+    rows = [Row("cartwheel/TMaze-v0", "genetic", 5_000_000, 4.0, 9, {**maze, "memory": "lstm"})]
+    rows += [Row("cartwheel/TMaze-50-v0", "genetic", 50_000_000, 4.0, 9, {**maze, "memory": "lstm"})]
+    rows += [
+        Row("cartwheel/RepeatPrevious-v0", "evolution-strategy", 200_000_000, 0.95, 4, {**cards, "memory": "lstm"}, 5)
+    ]
+    rows += [Row("cartwheel/CartPoleNoVelocity-v0", "genetic", 2_000_000, 475.0, 10, {**balance, "memory": "lstm"})]
+    return rows
+
+
+TABLES = {"evolution": _evolution, "memory": _memory}

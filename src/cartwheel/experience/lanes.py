@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from cartwheel.policies.normalisation import Normalisation
 
 # The perceptron's engine runs sixteen lanes together, whose weights have to be near. Beyond so many parameters they are
 # not, and a program is faster: see `python -m benchmarks acting`.
-_NEAR = 640
+_NEAR = 2048
 
 # Each lane of a program has a copy of its buffer; so many bytes of parameters in all lanes together.
 _LANE_BYTES = 64 << 20
@@ -126,7 +127,11 @@ def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
 def load(lanes: Lanes, lane: int, theta: NDArray[np.float32]) -> None:
     """Give a lane the weights theta (n,), and an empty memory."""
     if len(lanes.places) == 0:
-        lanes.weights[:, lane] = theta
+        first = 0
+        for inputs, outputs in pairwise(lanes.sizes.tolist()):  # as kernels.perceptron.load lays them
+            last = first + (inputs + 1) * outputs
+            lanes.weights[first:last, lane] = theta[first:last].reshape(inputs + 1, outputs).T.ravel()
+            first = last
         return
     numbers, places = lanes.numbers[lane], lanes.places
     numbers[places[THETA] : places[THETA] + theta.size] = theta

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from cartwheel.kernels.compile import compiled
+from cartwheel.kernels.compile import compiled, merged
 from cartwheel.kernels.memory import pointer, shifted
 from cartwheel.kernels.opcodes.registry import run_rows
-from cartwheel.kernels.perceptron import forward
+from cartwheel.kernels import perceptron
 
 #: Observations that are normalised are clipped to so many deviations.
 LARGEST = 10.0
@@ -70,11 +70,10 @@ LANES: tuple[Any, ...] = (
 
 
 @compiled()
-def load(lane: int, theta: Any, candidate: int, weights: Any, numbers: Any, places: Any) -> None:
+def load(lane: int, theta: Any, candidate: int, sizes: Any, weights: Any, numbers: Any, places: Any) -> None:
     """Give a lane the weights of a candidate of theta (P, n), and an empty memory."""
     if len(places) == 0:
-        for k in range(theta.shape[1]):
-            weights[k, lane] = theta[candidate, k]
+        perceptron.load(lane, theta, candidate, sizes, weights)
         return
     at = places[THETA]
     for k in range(theta.shape[1]):
@@ -143,8 +142,8 @@ def _squash(lanes: int, layers: Any, source: int, low: Any, high: Any, action: A
             action[k, lane] = np.float32(low[k] + (high[k] - low[k]) * squashed)
 
 
-@compiled(types.void(types.int64, *LANES))
-def act(
+@merged
+def decide(
     lanes: int,
     sizes: Any,
     activation: int,
@@ -169,10 +168,50 @@ def act(
     _normalise(lanes, shift, scale, layers)
     source = 1
     if len(places) == 0:
-        source = forward(lanes, weights, sizes, activation, layers)
+        source = perceptron.forward(lanes, weights, sizes, activation, layers)
     else:
         _replay(lanes, targets, rows, numbers, integers, places, layers)
     if groups.shape[0] > 0:
         _choose(lanes, layers, source, groups, action)
     else:
         _squash(lanes, layers, source, low, high, action)
+
+
+@compiled(types.void(types.int64, *LANES))
+def act(
+    lanes: int,
+    sizes: Any,
+    activation: int,
+    weights: Any,
+    targets: Any,
+    rows: Any,
+    numbers: Any,
+    integers: Any,
+    places: Any,
+    shift: Any,
+    scale: Any,
+    groups: Any,
+    low: Any,
+    high: Any,
+    layers: Any,
+    action: Any,
+) -> None:
+    """`decide`, for callers that are not compiled."""
+    decide(
+        lanes,
+        sizes,
+        activation,
+        weights,
+        targets,
+        rows,
+        numbers,
+        integers,
+        places,
+        shift,
+        scale,
+        groups,
+        low,
+        high,
+        layers,
+        action,
+    )

@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 
 from cartwheel.kernels.compile import OBSERVE, RESET, STEP, compiled
-from cartwheel.kernels.network import LANES, act, load, move
+from cartwheel.kernels.network import LANES, decide, load, move
 from cartwheel.kernels.tickets import take
 
 #: Lanes that go together best.
@@ -34,6 +34,7 @@ def _begin(
     job: int,
     reset: Any,
     theta: Any,
+    sizes: Any,
     weights: Any,
     numbers: Any,
     places: Any,
@@ -42,7 +43,7 @@ def _begin(
     random: Any,
 ) -> None:
     """Give a lane the job's candidate and episode."""
-    load(lane, theta, job // seeds.shape[0], weights, numbers, places)
+    load(lane, theta, job // seeds.shape[0], sizes, weights, numbers, places)
     for k in range(4):
         random[lane, k] = seeds[job % seeds.shape[0], k]
     reset(lane, state, random)
@@ -153,14 +154,14 @@ def rollout(
         job[lanes] = take(counter)
         if job[lanes] >= jobs:
             break
-        _begin(lanes, job[lanes], reset, theta, weights, numbers, places, seeds, state, random)
+        _begin(lanes, job[lanes], reset, theta, sizes, weights, numbers, places, seeds, state, random)
         lanes += 1
     clock, due = 0, limit
     while lanes > 0:
         observe(lanes, state, observation)
         if moments.shape[1] > 0:
             _note(lanes, clock, began, layers, moments)
-        act(
+        decide(
             lanes,
             sizes,
             activation,
@@ -193,7 +194,7 @@ def rollout(
             _hand_over(lane, candidate, episode, moments, seen)
             following = take(counter)
             if following < jobs:
-                _begin(lane, following, reset, theta, weights, numbers, places, seeds, state, random)
+                _begin(lane, following, reset, theta, sizes, weights, numbers, places, seeds, state, random)
                 job[lane], began[lane], total[lane], terminated[lane] = following, clock, 0.0, False
             else:
                 lanes -= 1

@@ -23,7 +23,6 @@ BLOCK = 16
 def affine(
     weights: Any,
     first: int,
-    stride: int,
     layers: Any,
     source: int,
     inputs: int,
@@ -34,15 +33,14 @@ def affine(
 ) -> None:
     """One unit of a layer at BLOCK lanes, for weights (n, L) and layers (2, h, L).
 
-    layers[target, row] = sum over i < inputs of weights[first + i * stride] * layers[source, i],
-    in the order of i and rounded each time, then + weights[first + inputs * stride]; `rectified` makes 0 of what is
-    negative.
+    layers[target, row] = sum over i < inputs of weights[first + i] * layers[source, i], in the order of i and rounded
+    each time, then + weights[first + inputs]; `rectified` makes 0 of what is negative.
     """
     lanes = slice(lane, lane + BLOCK)
     total = np.zeros(BLOCK, np.float32)
     for i in range(inputs):
-        total += weights[first + i * stride, lanes] * layers[source, i, lanes]
-    total += weights[first + inputs * stride, lanes]
+        total += weights[first + i, lanes] * layers[source, i, lanes]
+    total += weights[first + inputs, lanes]
     layers[target, row, lanes] = np.maximum(total, np.float32(0.0)) if rectified else total
 
 
@@ -50,7 +48,6 @@ def _typed_affine(
     typing_context: Any,
     weights: Any,
     first: Any,
-    stride: Any,
     layers: Any,
     source: Any,
     inputs: Any,
@@ -61,13 +58,13 @@ def _typed_affine(
 ) -> Any:
     """`affine` for Numba: its signature, and what generates its code."""
     n = types.intp
-    return types.void(weights, n, n, layers, n, n, n, n, n, types.boolean), _generate_affine
+    return types.void(weights, n, layers, n, n, n, n, n, types.boolean), _generate_affine
 
 
 def _generate_affine(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    weights, first, stride, layers, source, inputs, lane, target, row, rectified = arguments
+    weights, first, layers, source, inputs, lane, target, row, rectified = arguments
     weights = make_array(signature.args[0])(context, builder, weights)
-    layers = make_array(signature.args[3])(context, builder, layers)
+    layers = make_array(signature.args[2])(context, builder, layers)
     _, height, width = cgutils.unpack_tuple(builder, layers.shape)
     vector = ir.VectorType(ir.FloatType(), BLOCK)
     zero = ir.Constant(vector, [0.0] * BLOCK)
@@ -82,7 +79,7 @@ def _generate_affine(context: Any, builder: Any, signature: Any, arguments: Any)
         return value
 
     def weight(i: Any) -> Any:
-        return load(weights, builder.add(first, builder.mul(i, stride)))
+        return load(weights, builder.add(first, i))
 
     start = builder.mul(source, height)
     total = cgutils.alloca_once_value(builder, zero)

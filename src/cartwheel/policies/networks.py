@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cartwheel import nn
 from cartwheel.nn.flat import Array, Layout, dense_forward, dense_layout
+from cartwheel.nn.variable import raw
 
 #: Recurrent cells: how many gates each has, and how many numbers a unit remembers.
 CELLS: dict[str, tuple[int, int]] = {"rnn": (1, 1), "gru": (3, 1), "lstm": (4, 2)}
@@ -185,15 +186,22 @@ class RecurrentNetwork(LayeredNetwork):
         return y.data, after.data
 
     def step(self, theta: Any, x: Any, memory: Any) -> Any:
-        """The outputs and the next memory."""
-        units = self.hidden[-1]
-        with nn.no_grad(), self.model.bound_to(theta):
-            cells = self.model.cells
-            cells.h = memory[:, :units]
+        """The outputs and the next memory: the model's, but no layer keeps anything, so that threads may share it."""
+        F, weights, units = nn.functions, self.layout.unpack(raw(theta)), self.hidden[-1]
+        activation, h = _function(self.activation), memory[:, :units]
+        with nn.no_grad():
+            for number in range(len(self.hidden) - 1):
+                x = activation(F.linear(x, weights[f"dense/{number}/W"], weights[f"dense/{number}/b"]))
+            xs = F.reshape(x, (1, *x.shape))
+            names = ("x2h/W", "h2h/W", "x2h/b") if self.cell == "rnn" else ("Wx", "Wh", "b")
+            cells = [weights[f"cells/{name}"] for name in names]
             if self.cell == "lstm":
-                cells.c = memory[:, units:]
-            y = self.model(x)
-            return y, nn.functions.concat([cells.h, cells.c], axis=1) if self.cell == "lstm" else cells.h
+                hs, c = F.lstm(xs, h, memory[:, units:], *cells)
+                after = F.concat([hs[0], c], axis=1)
+            else:
+                hs = {"rnn": F.rnn, "gru": F.gru}[self.cell](xs, h, *cells)
+                after = hs[0]
+            return F.linear(hs[0], weights["out/W"], weights["out/b"]), after
 
 
 class _Remembering(nn.Model):

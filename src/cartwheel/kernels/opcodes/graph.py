@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cartwheel.kernels import elementary
 from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.floats import like
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.forms import stretch
+from cartwheel.kernels.opcodes.gates import gate_tanh
 from cartwheel.kernels.opcodes.registry import Span, opcode, summed
 
 INPUTS, OUTPUTS, NODES, LINKS, ACTIVATION, REMEMBERS, VECTOR, VALUES, AFTER = range(1, 10)
@@ -64,8 +64,11 @@ def _whole(x: Any, least: int, most: int) -> int:
 
 @compiled()
 def _active(x: Any, activation: int) -> Any:
-    """The activation: 1 / (1 + e**(-4.9 x)), or tanh."""
-    return elementary.sigmoid(like(x, 4.9) * x) if activation == SIGMOID else elementary.tanh(x)
+    """The activation: 1 / (1 + e**(-4.9 x)) as (1 + tanh(4.9 x / 2)) / 2, or tanh."""
+    if activation == SIGMOID:
+        half = like(x, 0.5)
+        return half * gate_tanh(like(x, 2.45) * x) + half
+    return gate_tanh(x)
 
 
 @compiled()
