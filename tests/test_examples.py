@@ -20,6 +20,7 @@ import pytest
 from cartwheel.nn import Variable
 from cartwheel.nn import functions as F
 from cartwheel.nn import layers as L
+from cartwheel.nn.capture.program import Program
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -31,7 +32,20 @@ RUNS = {
     "character_model": (["--epochs", "2"], False, r"^    2 +[\d.]+ +[\d.]+$"),
     "gan_ring": (["--steps", "20"], True, r"^result: \d of 8 centres covered, [\d.]+% of the points good$"),
     "sequence_memory": (["--steps", "2"], False, r"^copy task: accuracy +0\.\d{4} +2 +[\d.]+$"),
+    "neat_xor": (["--generations", "2"], True, r"^generation   2   best \d\.\d{4}   species \d+$"),
 }
+
+#: Those whose steps can be recorded, and how many of them these runs make.
+RECORDED = {
+    "linear_regression": 3,
+    "sine_network": 3 * 3,  # of six rows, those that an optimizer updates
+    "character_model": 2 * 8,
+    "gan_ring": 2 * 20,
+    "sequence_memory": 2 * 2,
+}
+
+#: Those that test_examples_evolution.py runs.
+EVOLVED = {"evolve_classifier", "evolve_sequence", "evolve_gan", "evolution_against_gradient"}
 
 
 def load(name: str) -> Any:
@@ -53,7 +67,7 @@ characters, gan, memory = load("character_model"), load("gan_ring"), load("seque
 
 
 def test_no_example_goes_untested() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*RUNS, "neuroevolution", "own_environment"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*RUNS, *EVOLVED, "neuroevolution", "own_environment"}
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -61,11 +75,28 @@ def test_it_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(Program, "run")  # nothing is recorded unless it is asked for
     words, picture, line = RUNS[name]
     load(name).main(words)
     assert re.search(line, capsys.readouterr().out, re.MULTILINE)
     assert [path.name for path in tmp_path.iterdir()] == ([f"{name}.png"] if picture else [])
     assert not picture or (tmp_path / f"{name}.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_it_runs_recorded(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each step of training is run by the interpreter then, and none by Python."""
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    run = Program.run
+    monkeypatch.setattr(Program, "run", lambda self, *given: asked.append(self) or run(self, *given))
+    words, _, line = RUNS[name]
+    load(name).main([*words, "--recorded"])
+    assert re.search(line, capsys.readouterr().out, re.MULTILINE)
+    assert len(asked) == RECORDED[name]
+    assert not any(row.words is None for program in asked for row in program.rows)  # one that NumPy would run
 
 
 def test_the_same_seed_gives_the_same_words(capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,6 +223,12 @@ def test_the_line() -> None:
     assert losses[-1] == pytest.approx(0.07908606512411756, rel=1e-10)
 
 
+def test_the_line_recorded() -> None:
+    W, b, losses = regression.fit(*regression.points(0), steps=100, recorded=True)
+    assert (W.item(), b.item()) == pytest.approx((2.11807369, 5.46608905), abs=5e-9)
+    assert losses == pytest.approx(regression.fit(*regression.points(0), steps=100)[2], rel=1e-14)
+
+
 def test_a_bias_without_a_number_is_refused() -> None:
     x, _ = regression.points(0)
     with pytest.raises(ValueError, match="holds no number"):
@@ -206,6 +243,21 @@ def test_the_sine_network_as_in_dezero(name: str) -> None:
     assert sine.last_printed(losses) == losses[9000] == pytest.approx(0.0761937449484299, rel=1e-10)
     assert losses[-1] == pytest.approx(0.07609065948015298, rel=1e-10)  # DeZero's, too
     assert form.predict(np.array([[0.25]])).item() == pytest.approx(1.5, abs=0.2)  # the sine, and half the noise
+
+
+def test_the_sine_network_recorded() -> None:
+    form, losses = sine.train("optimizers.SGD", 0, 10_000, narrow=True, recorded=True)
+    assert losses[9000] == pytest.approx(0.0761937449484299, rel=1e-10)
+    assert losses[-1] == pytest.approx(0.07609065948015298, rel=1e-10)
+    assert form.predict(np.array([[0.25]])).item() == pytest.approx(1.5, abs=0.2)
+    eager, recorded = (sine.train("optimizers.SGD", 1, 300, recorded=one)[1] for one in (False, True))
+    np.testing.assert_allclose(recorded, eager, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in sine.FORMS if name != "optimizers.SGD"])
+def test_updates_by_hand_are_not_recorded(name: str) -> None:
+    with pytest.raises(RuntimeError, match=r"\.data"):
+        sine.train(name, 0, 2, recorded=True)
 
 
 def test_the_sine_network_from_small_weights() -> None:
@@ -262,6 +314,15 @@ def test_the_past_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
             seen += 1
             creators += [x.creator for x in creator.inputs if isinstance(x, Variable)]
     assert seen <= 2
+
+
+def test_characters_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32, and the memory goes on from window to window."""
+    monkeypatch.setattr(characters, "milestones", lambda epochs: [])
+    text = characters.open_text(None)
+    (model, losses), (other, eager) = (characters.train(text, 0, epochs=2, recorded=one) for one in (True, False))
+    np.testing.assert_allclose(losses, eager, rtol=1e-6)
+    np.testing.assert_allclose(model.theta, other.theta, atol=1e-5)
 
 
 def test_a_text_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,6 +395,14 @@ def test_the_first_losses_are_those_of_guessing() -> None:
     assert losses[0][1] == pytest.approx(np.log(2), rel=0.3)
 
 
+def test_the_pair_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    """In float32: what they are off grows, since each network learns from the other."""
+    (pair, losses), (other, eager) = (gan.train(0, steps=30, recorded=one) for one in (True, False))
+    np.testing.assert_allclose(losses, eager, rtol=1e-5)
+    np.testing.assert_allclose(pair.generator.theta, other.generator.theta, atol=1e-4)
+    np.testing.assert_allclose(pair.discriminator.theta, other.discriminator.theta, atol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_the_ring_is_covered(seed: int) -> None:
@@ -380,6 +449,18 @@ def test_learning_stops_when_the_aim_is_reached() -> None:
     result = memory.train(easy, 0, most_steps=50, every=2)
     assert (result.steps, result.reached) == (2, True)
     assert memory.train(adding, 0, most_steps=3, every=2).steps == 3
+
+
+@pytest.mark.parametrize("task", memory.TASKS, ids=lambda task: task.name.partition(" ")[0])
+def test_memory_recorded(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32; the loss is what is looked at after all steps."""
+    measured = []
+    monkeypatch.setattr(memory, "measured", lambda model, task, xs, wanted: measured.append(model.theta.copy()) or 0.0)
+    never = dataclasses.replace(task, reached=lambda measure: False)
+    for recorded in (True, False):
+        memory.train(never, 0, most_steps=6, every=3, recorded=recorded)
+    np.testing.assert_allclose(measured[:2], measured[2:], atol=2e-5)
+    assert np.abs(measured[1] - measured[0]).max() > 1e-3
 
 
 @pytest.mark.slow
