@@ -97,6 +97,12 @@ def test_a_new_node_stands_between_the_ends_of_its_link() -> None:
     assert innovations.rank[1] == innovations.rank[2]  # outputs
 
 
+def test_a_new_node_stands_in_the_middle() -> None:
+    innovations = Innovations(1, 1)
+    a, b, c, d = (innovations.node(0, nth) for nth in range(4))
+    assert np.argsort(innovations.rank, kind="stable").tolist() == [0, b, d, c, a, 1]
+
+
 def test_the_node_of_a_link_back_stands_before_its_target() -> None:
     innovations = Innovations(1, 1)
     first = innovations.node(0, 0)
@@ -478,6 +484,14 @@ def test_champions_go_on_as_they_are() -> None:
             assert parameters[members[fitness[members].argmax()]].tobytes() in children
 
 
+def test_the_best_of_all_goes_on_from_the_smallest_species() -> None:
+    algorithm, rng = neat(population=40, champions_above=1000), np.random.default_rng(0)
+    for _ in range(10):
+        parameters, fitness = algorithm.ask().parameters, rng.normal(size=40)
+        told(algorithm, fitness)
+        assert parameters[fitness.argmax()].tobytes() == algorithm.ask().parameters[0].tobytes()
+
+
 def test_a_species_that_does_not_rise_dies_out_but_for_the_bests_own() -> None:
     """Weights alone make species; each has the same return for ever, the best one's too."""
     options = {"node_probability": 0.0, "link_probability": 0.0, "weight_probability": 0.0, "interspecies": 0.0}
@@ -492,11 +506,13 @@ def test_a_species_that_does_not_rise_dies_out_but_for_the_bests_own() -> None:
     assert counts[-1] == 1
 
 
-@pytest.mark.parametrize("wanted", [3, 12])
-def test_there_are_about_as_many_species_as_wanted(wanted: int) -> None:
-    algorithm, rng = neat(inputs=4, species=wanted, stagnation=1000), np.random.default_rng(0)
-    counts = [told(algorithm, rng.normal(size=150))["species"] for _ in range(40)]
-    assert abs(np.mean(counts[10:]) - wanted) < 0.5 * wanted
+def test_there_are_about_as_many_species_as_wanted() -> None:
+    means = {}
+    for wanted in (3, 10, 30):
+        algorithm, rng = neat(inputs=4, species=wanted, stagnation=1000), np.random.default_rng(0)
+        means[wanted] = np.mean([told(algorithm, rng.normal(size=150))["species"] for _ in range(60)][20:])
+    assert all(0.5 * wanted < mean < 2 * wanted for wanted, mean in means.items())
+    assert means[3] < means[10] < means[30]
 
 
 def test_parents_are_the_best_of_their_species() -> None:

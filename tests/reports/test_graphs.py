@@ -24,12 +24,12 @@ NETWORK = SPECIFICATION.build(2, 1)  # slots: inputs 0 and 1, output 2, hidden 3
 
 
 def vector() -> Any:
-    """0 to 3 to 4 to 2, 1 to 2, 4 back to 3, 2 to itself; 5 is a way to nowhere."""
+    """0 to 3 to 4 to 2, 1 to 2, 4 back to 3, 2 to itself; 1 to 5 to 6 is a way to nowhere."""
     theta = np.zeros(NETWORK.size)
     arrays = NETWORK.layout.unpack(theta)
-    arrays["count"][:] = 4
-    arrays["nodes"][:4] = [[3, 0, 2], [5, 0, 3], [4, 0, 4], [2, 0, 7]]
-    arrays["links"][:7] = [[0, 1], [9, -2], [1, 9], [3, 3], [4, -4], [1, 0.5], [7, 6]]
+    arrays["count"][:] = 5
+    arrays["nodes"][:5] = [[3, 0, 2], [5, 0, 3], [6, 0, 4], [4, 0, 5], [2, 0, 8]]
+    arrays["links"][:8] = [[0, 1], [9, -2], [1, 9], [5, 9], [3, 3], [4, -4], [1, 0.5], [7, 6]]
     return theta
 
 

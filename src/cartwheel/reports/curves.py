@@ -8,7 +8,7 @@ width that it is made for: a phone gets a drawing of its own, whose letters are 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -126,6 +126,14 @@ def histogram(returns: ArrayLike, threshold: float | None, canvas: Canvas, title
             axes.axvline(threshold, color=COLOURS["mark"], linewidth=1.2, linestyle=(0, (5, 4)))
         axes.set_xlabel("return of a test episode (sum of rewards)")
         axes.set_ylabel("episodes")
+        return _text(axes, canvas, title)
+
+
+def drawing(canvas: Canvas, title: str, paint: Callable[[Axes], None]) -> str:
+    """What `paint` draws on axes that fill the canvas, as SVG text; its colours have to be those of `svg.COLOURS`."""
+    with _style(canvas):
+        axes = _axes(canvas)
+        paint(axes)
         return _text(axes, canvas, title)
 
 

@@ -55,6 +55,7 @@ def render_page(facts: Facts, pictures: Pictures) -> str:
     parts = (
         sections.heading(facts),
         sections.work(pictures),
+        sections.network(facts),
         sections.learning(facts),
         sections.test(facts),
         sections.results(facts),

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from cartwheel.policies.graph import GraphNetwork
 from cartwheel.reports.again import lines_to_type
 from cartwheel.reports.curves import Canvas, curve_points, histogram, learning_curve
 from cartwheel.reports.facts import Facts
+from cartwheel.reports.graphs import graph_drawing, shape_of
 from cartwheel.reports.markup import commands, number, paragraph, section, tables, text, webp
 from cartwheel.reports.pictures import Pictures
 
@@ -94,6 +96,28 @@ def work(pictures: Pictures) -> str:
 def _tempo(speed: float) -> str:
     times = number(speed, 2)
     return "in real time" if times == "1" else f"at {times} times its real speed"
+
+
+def network(facts: Facts) -> str:
+    """The network of a policy that evolved its shape."""
+    policy = facts.policy
+    if policy is None or not isinstance(policy.network, GraphNetwork):
+        return ""
+    shape = shape_of(policy.network, policy.theta)
+    title = f"The network that evolved for {facts.environment}"
+    legend = [("", "weight above 0"), ("best", "weight below 0")]
+    items = "".join(f'<li class="{name}">{text(words)}</li>' for name, words in legend)
+    hidden = len(shape.layers) - shape.inputs - shape.outputs
+    words = (
+        f"{shape.inputs} inputs, {shape.outputs} outputs, {hidden} hidden nodes and {len(shape.links)} links. The "
+        "wider a link, the larger its weight; what is dashed reads what was a step ago."
+    )
+    return section(
+        "Network",
+        f'<figure>\n<ul class="legend">{items}</ul>\n'
+        f"{_drawings('network', 0.5, lambda canvas: graph_drawing(policy, canvas, title))}\n"
+        f"<figcaption>{text(words)}</figcaption>\n</figure>",
+    )
 
 
 def learning(facts: Facts) -> str:
