@@ -82,8 +82,13 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "MountainCarContinuous-v0": {"normalise": True, "episodes": 1, "solved_at": 92.0},
         "Pendulum-v1": {
             **_SWING,
-            **{"population": 40, "episodes": 8, "node_activation": "tanh"},
-            **{"node_probability": 0.2, "link_probability": 0.3, "weight_replaced": 0.02, "weight_power": 0.5},
+            "population": 40,
+            "episodes": 8,
+            "node_activation": "tanh",
+            "node_probability": 0.2,
+            "link_probability": 0.3,
+            "weight_replaced": 0.02,
+            "weight_power": 0.5,
         },
     },
 }

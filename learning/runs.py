@@ -91,6 +91,7 @@ def baselines(environment: str, rules: dict[str, str], episodes: int = 100) -> I
     """The mean returns of a random policy and of rules, in the episodes that all are tested on."""
     import gymnasium
 
+    import cartwheel.envs  # noqa: F401  # which registers its environments
     from cartwheel.seeds import Purpose, episode_seeds
 
     made = gymnasium.make(environment)

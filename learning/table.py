@@ -56,14 +56,19 @@ def _cells(row: Row, lines: Lines) -> list[str]:
         f"{row.name}",
         f"{row.budget:,}",
         f"{len(kept)}",
-        f"{figures.mean:.1f} ({figures.low:.1f} to {figures.high:.1f})",
-        f"{interquartile_mean(kept):.1f}",
-        f"{np.mean([float(line['final_mean']) for line in lines]):.1f}",
+        f"{_told(figures.mean)} ({_told(figures.low)} to {_told(figures.high)})",
+        _told(interquartile_mean(kept)),
+        _told(float(np.mean([float(line["final_mean"]) for line in lines]))),
         f"{reached} of {len(kept)} at {row.reach:g}",
         f"{100 * low:.0f} to {100 * high:.0f} %",
         f"{row.wanted}: {'met' if reached >= row.wanted else 'missed' if len(kept) == row.seeds else 'not all run'}",
         f"{median('steps'):,.0f}",
         f"{median('validation_steps'):,.0f}",
         f"{median('cpu_seconds'):.1f}",
-        ", ".join(f"{value:.4g}" for value in kept),
+        ", ".join(map(_told, kept)),
     ]
+
+
+def _told(value: float) -> str:
+    """A return, to four figures."""
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"

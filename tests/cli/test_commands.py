@@ -442,3 +442,12 @@ def test_json_is_json_though_the_environment_prints(tmp_path, workers):
     assert events[0] == "start"
     assert events[-1] == "end"
     assert "hello" in done.stderr
+
+
+def test_a_search_that_ended_by_itself_says_so_and_does_not_go_on(cartwheel):
+    status, out, _ = cartwheel("train CartPole-v1 --algorithm snes --tolx 10 --no-early-stop --name own --steps 100000")
+    assert status == 0
+    assert "ended by itself, tolx" in out
+    status, out, err = cartwheel("resume own --steps 900000")
+    assert (status, out) == (2, "")
+    assert err.startswith("cartwheel: error: own is finished: the search ended by itself, tolx")

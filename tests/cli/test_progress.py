@@ -320,3 +320,9 @@ def test_live_bar_draws_ten_times_a_second_and_gives_the_cursor_back(monkeypatch
     assert 10 <= seen.count("return 7.5  best 9") <= 13  # the last one is drawn again when the bar goes
     hidden, shown = seen.rindex("\x1b[?25l"), seen.rindex("\x1b[?25h")
     assert hidden < shown < seen.index("stopped" if problem else "solved: return")
+
+
+def test_a_search_that_ended_by_itself_says_why() -> None:
+    text = outcome_text(Outcome("tolx: the steps are too small to matter", RESULT, Path("runs/first"), {}))
+    assert text.startswith("ended by itself, tolx: the steps are too small to matter: ")
+    assert "budget" not in text

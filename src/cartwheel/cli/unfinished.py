@@ -22,6 +22,8 @@ def check_unfinished(run: Run, settings: TrainSettings) -> None:
     page = "" if run.report_path.exists() else f"; `cartwheel report {run.name}` writes its page"
     if result["stop"] == "solved":
         raise UsageError(f"{run.name} is finished: it was solved after {result['generations']} generations{page}")
+    if result["stop"] != "budget":
+        raise UsageError(f"{run.name} is finished: the search ended by itself, {result['stop']}{page}")
     used = settings.budget.fraction(int(result["generations"]), int(result["steps"]), float(result["seconds"]))
     if used >= 1.0:
         raise UsageError(f"{run.name} is finished; to go on, give it a larger budget than {settings.budget}{page}")

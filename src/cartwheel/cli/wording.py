@@ -72,7 +72,9 @@ def duration(seconds: float) -> str:
 def outcome_text(outcome: Outcome) -> str:
     """How a run ended: its verdict, its figures and its files."""
     result = outcome.result
-    verdict = "solved" if outcome.stop == "solved" else "the budget is used up"
+    verdict = {"solved": "solved", "budget": "the budget is used up"}.get(
+        outcome.stop, f"ended by itself, {outcome.stop}"
+    )
     interval = f"{number(result['test_low'])} to {number(result['test_high'])}"
     counts = f"{counted(result['generations'], 'generation')}, {result['steps']:,} steps"
     if result["validation_steps"]:

@@ -76,6 +76,8 @@ class Facts:
             )
         if self.result.get("stop") == "solved":
             return "Solved" if self.reached else "Solved on validation episodes, but not on the test"
+        if self.result.get("stop") != "budget" and not (self.threshold is not None and self.reached):
+            return f"The search ended by itself: {self.result.get('stop')}"
         if self.threshold is None:
             return "Trained to the end of its budget; this environment states no threshold"
         return "Threshold reached" if self.reached else "Not solved within its budget"

@@ -57,7 +57,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `stop` is "solved" or "budget"; `result` holds the figures that are reported.
+    """How a run ended: `stop` is "solved", "budget", or why the search ended by itself.
+
+    `result` holds the figures that are reported.
 
     `files` are what was made of it, by what they are: "policy", "report", "animation".
     """
