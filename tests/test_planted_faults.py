@@ -644,9 +644,9 @@ FAULTS = [
     ),
     Fault(
         "a view taken for a constant",
-        "nn/capture/builder.py",
-        "found = self.places[id(x)] = self._view(x) or self._constant(x)",
-        "found = self.places[id(x)] = self._constant(x)",
+        "nn/capture/places.py",
+        "found = self.places[id(x)] = self._view(x) or self.constant(x)",
+        "found = self.places[id(x)] = self.constant(x)",
         "nn/test_capture.py",
     ),
     Fault(

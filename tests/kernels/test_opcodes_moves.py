@@ -41,6 +41,22 @@ def placed(x: Any, view: Any) -> Any:
     return memory.get(of_y, *view.base.shape)
 
 
+def placed_integers(x: Any, view: Any) -> Any:
+    """The same among the integers."""
+    memory = Memory("float32")
+    of_x, of_y = (memory.put_integers(one) for one in (x.base, np.zeros(view.base.shape)))
+    memory.run("place_of_integers", *(1,) * (4 - x.ndim), *x.shape, *strided(of_x, x), *strided(of_y, view))
+    return memory.integers[of_y : of_y + view.base.size].reshape(view.base.shape)
+
+
+def check_integer_places(dtype: str) -> float:
+    x, wanted = np.arange(-50, 55).reshape(5, 7, 3), np.zeros((7, 12, 3), int)
+    view = wanted[:, 1:-1:2].transpose(1, 0, 2)
+    got = placed_integers(x[:, ::-1], view)
+    view[...] = x[:, ::-1]
+    return unlike(got, wanted)
+
+
 def check_places(dtype: str) -> float:
     worst = []
     for shape in ((5, 6, 7), (1, 1, 1), (2, 0, 3), (3, 40, 2)):
@@ -209,6 +225,17 @@ def check_traces(dtype: str) -> float:
     return found
 
 
+def check_integer_traces(dtype: str) -> float:
+    memory, steps = Memory(dtype), np.arange(-5, 5).reshape(5, 2)
+    x, trace = memory.put_integers([0, 0]), memory.put_integers(np.zeros(10))
+    for number in range(5):
+        memory.integers[0] = number
+        memory.integers[x : x + 2] = steps[number]
+        memory.run("store_of_integers", 2, x, trace, 5)
+    assert memory.integers[1] == 0
+    return unlike(memory.integers[trace : trace + 10].reshape(5, 2), steps)
+
+
 def test_the_rounds_of_one_run_take_the_minibatches_in_turn() -> None:
     memory = Memory("float32")
     x, y, trace = memory.put([1, 2, 3, 4]), memory.room(1), memory.put(np.zeros(3))
@@ -228,6 +255,14 @@ def check_integers(dtype: str) -> float:
     return unlike(memory.get(y, 5), values.astype(dtype))
 
 
+def check_whole_numbers(dtype: str) -> float:
+    memory = Memory(dtype)
+    values = np.array([0.0, -3.0, 2.0**24, -1.0])
+    y = memory.put_integers(np.full(4, 9))
+    memory.run("to_integers", 4, memory.put(values), y)
+    return unlike(memory.integers[y : y + 4], values.astype(np.int64))
+
+
 #: The worst error of each opcode, in a type.
 AGREEMENT: dict[str, Any] = {
     "place": check_places,
@@ -237,6 +272,9 @@ AGREEMENT: dict[str, Any] = {
     "minibatch_of_integers": partial(check_minibatches, of_integers=True),
     "store": check_traces,
     "from_integers": check_integers,
+    "place_of_integers": check_integer_places,
+    "store_of_integers": check_integer_traces,
+    "to_integers": check_whole_numbers,
 }
 
 
@@ -256,6 +294,31 @@ def test_nonsense_is_rejected() -> None:
         changed = [change.get(place, word) for place, word in enumerate(row)]
         with pytest.raises(ValueError, match=r"below 0|sense|can't be indexed"):
             list(OPCODES[name].form(row_of(name, *changed)))
+
+
+LONG = 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        *(("place", (*lengths, 0, 0, 0, 0, 0, 50, 0, 0, 0, 0)) for lengths in ((LONG, 0, 1, 1), (0, LONG, 1, LONG))),
+        ("place", (1, 1, 1, LONG, 0, 0, 0, 0, 0, 50, 0, 0, 0, 0)),  # the same number, again and again
+        ("place_of_integers", (LONG, 1, 1, 0)),
+        ("gather", (LONG, 1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0)),
+        ("scatter", (1, 1, LONG, LONG, 0, 1, 0, 0, 1, 0, 0, 0, 0)),
+        ("centred", (LONG, 0, 1)),
+        ("cumsum", (LONG, 0, LONG)),
+        ("sum", (1, LONG, 0)),
+        ("batch_norm", (LONG, 0, 1)),
+        ("rnn", (LONG, 0, 1)),
+        ("matmul", (1, 1, 1, LONG, 1)),
+        ("matmul", (LONG, 1, 0, 1, 1)),
+    ],
+)
+def test_rows_that_would_never_end_are_rejected(name: str, words: Any) -> None:
+    with pytest.raises(ValueError, match="no sense"):
+        list(OPCODES[name].form(row_of(name, *words)))
 
 
 def test_what_rows_touch() -> None:

@@ -17,6 +17,9 @@ AXES, PER_INPUT = 4, 6
 #: The longest block of numbers that have to be gathered.
 BLOCK = 512
 
+#: What is walked although no memory is touched, or the same again and again, is at most so long: seconds.
+LONGEST = 2**31
+
 
 def output_word(inputs: int) -> int:
     """The word with the output's offset in an element-wise row."""
@@ -50,6 +53,14 @@ def strided(
     reach = [(length - 1) * stride for length, stride in zip(lengths, strides, strict=True)]
     first = offset + sum(one for one in reach if one < 0)
     return Span(first, offset + sum(one for one in reach if one > 0) + 1, written, of_integers)
+
+
+def check_walk(*lengths: int) -> None:
+    """ValueError for lengths below 0, and for long axes beside one of length 0: walking them would never end."""
+    if min(lengths) < 0:
+        raise ValueError("a length below 0")
+    if 0 in lengths and math.prod(max(length, 1) for length in lengths) > LONGEST:
+        raise ValueError("lengths that make no sense beside one of 0")
 
 
 def stretch(offset: int, length: int, written: bool = False, of_integers: bool = False) -> Span:

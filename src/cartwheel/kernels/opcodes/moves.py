@@ -6,12 +6,15 @@ reads and writes the nearest that there is. The round is `integers[0]` at that m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
-from cartwheel.kernels.opcodes.forms import AXES, stretch, strided
+from cartwheel.kernels.opcodes.forms import AXES, check_walk, stretch, strided
 from cartwheel.kernels.opcodes.registry import EXACT, Form, Span, opcode
 
 _ROUND, _FAILED = 0, 1
@@ -48,36 +51,55 @@ def _round(integers: Any, rounds: int) -> int:
 LENGTHS, PLACED, PLACE = 1, 5, 10
 
 
-def _placing(row: Any) -> Iterator[Span]:
-    lengths = row[LENGTHS : LENGTHS + AXES].tolist()
-    if min(lengths) < 0:
-        raise ValueError("a length below 0")
-    for word, written in ((PLACED, False), (PLACE, True)):
-        yield strided(int(row[word]), lengths, row[word + 1 : word + 1 + AXES].tolist(), written=written)
+def _placing(of_integers: bool) -> Form:
+    def spans(row: Any) -> Iterator[Span]:
+        lengths = row[LENGTHS : LENGTHS + AXES].tolist()
+        check_walk(*lengths)
+        read, written = (
+            strided(int(row[word]), lengths, row[word + 1 : word + 1 + AXES].tolist(), word == PLACE, of_integers)
+            for word in (PLACED, PLACE)
+        )
+        if math.prod(lengths) > written.last - written.first:
+            raise ValueError("a number that is written twice makes no sense")
+        yield from (read, written)
+
+    return spans
 
 
 @compiled()
-def _move(numbers: Any, length: int, x: int, x_step: int, y: int, y_step: int) -> None:
+def _move(of: Any, length: int, x: int, x_step: int, y: int, y_step: int) -> None:
     """A line of y = one of x."""
     if x_step == 1 and y_step == 1:
-        source, found = part(numbers, x, length), part(numbers, y, length)
+        source, found = part(of, x, length), part(of, y, length)
         for i in range(length):
             found[i] = source[i]
     else:
         for i in range(length):
-            numbers[y + i * y_step] = numbers[x + i * x_step]
+            of[y + i * y_step] = of[x + i * x_step]
 
 
-@opcode(_placing, EXACT)
-def place(row: Any, numbers: Any, integers: Any) -> None:
-    """A part of y = x."""
+@compiled()
+def _place(row: Any, of: Any) -> None:
+    """A part of y = x, line by line."""
     for first in range(row[LENGTHS]):
         for second in range(row[LENGTHS + 1]):
             x = row[PLACED] + first * row[PLACED + 1] + second * row[PLACED + 2]
             y = row[PLACE] + first * row[PLACE + 1] + second * row[PLACE + 2]
             for third in range(row[LENGTHS + 2]):
                 to = y + third * row[PLACE + 3]
-                _move(numbers, row[LENGTHS + 3], x + third * row[PLACED + 3], row[PLACED + 4], to, row[PLACE + 4])
+                _move(of, row[LENGTHS + 3], x + third * row[PLACED + 3], row[PLACED + 4], to, row[PLACE + 4])
+
+
+@opcode(_placing(of_integers=False), EXACT)
+def place(row: Any, numbers: Any, integers: Any) -> None:
+    """A part of y = x."""
+    _place(row, numbers)
+
+
+@opcode(_placing(of_integers=True), EXACT)
+def place_of_integers(row: Any, numbers: Any, integers: Any) -> None:
+    """A part of y = x, both integers."""
+    _place(row, integers)
 
 
 # --- by arrays of integers -------------------------------------------------------------------------------------------
@@ -92,8 +114,9 @@ PER_INDEX, MOST_INDEXED = 5, 4
 def _indexing(writes_x: bool) -> Form:
     def spans(row: Any) -> Iterator[Span]:
         whole, *counts, inner, indexed = row[WHOLE : INDEXED + 1].tolist()
-        if min(*counts, whole, inner) < 0 or not 1 <= indexed <= MOST_INDEXED:
-            raise ValueError("lengths that make no sense")
+        if not 1 <= indexed <= MOST_INDEXED:
+            raise ValueError("a number of indexed axes that makes no sense")
+        check_walk(*counts, whole, inner)
         size = whole * inner
         gathered = size * counts[0] * counts[1] * counts[2]
         for word in range(INDICES, INDICES + PER_INDEX * indexed, PER_INDEX):
@@ -211,33 +234,58 @@ def minibatch_of_integers(row: Any, numbers: Any, integers: Any) -> None:
 COUNT, FROM, TO, OF_ROUNDS = range(1, 5)
 
 
-def _storing(row: Any) -> Iterator[Span]:
-    count, rounds = int(row[COUNT]), int(row[OF_ROUNDS])
-    if count < 0 or rounds < 1:
-        raise ValueError("lengths or rounds that make no sense")
-    yield stretch(int(row[FROM]), count)
-    yield stretch(int(row[TO]), count * rounds, written=True)
-    yield from _states()
+def _storing(of_integers: bool) -> Form:
+    def spans(row: Any) -> Iterator[Span]:
+        count, rounds = int(row[COUNT]), int(row[OF_ROUNDS])
+        if count < 0 or rounds < 1:
+            raise ValueError("lengths or rounds that make no sense")
+        yield stretch(int(row[FROM]), count, of_integers=of_integers)
+        yield stretch(int(row[TO]), count * rounds, written=True, of_integers=of_integers)
+        yield from _states()
+
+    return spans
 
 
-@opcode(_storing, EXACT)
-def store(row: Any, numbers: Any, integers: Any) -> None:
-    """This round's row of y = x."""
+@compiled()
+def _store(row: Any, integers: Any, of: Any) -> None:
+    """This round's row."""
     y = row[TO] + _round(integers, row[OF_ROUNDS]) * row[COUNT]
     for i in range(row[COUNT]):
-        numbers[y + i] = numbers[row[FROM] + i]
+        of[y + i] = of[row[FROM] + i]
 
 
-# --- integers as numbers ---------------------------------------------------------------------------------------------
+@opcode(_storing(of_integers=False), EXACT)
+def store(row: Any, numbers: Any, integers: Any) -> None:
+    """This round's row of y = x."""
+    _store(row, integers, numbers)
 
 
-def _casting(row: Any) -> Iterator[Span]:
-    yield stretch(int(row[FROM]), int(row[COUNT]), of_integers=True)
-    yield stretch(int(row[TO]), int(row[COUNT]), written=True)
+@opcode(_storing(of_integers=True), EXACT)
+def store_of_integers(row: Any, numbers: Any, integers: Any) -> None:
+    """This round's row of y = x, both integers."""
+    _store(row, integers, integers)
 
 
-@opcode(_casting, EXACT)
+# --- integers as numbers, and numbers as integers --------------------------------------------------------------------
+
+
+def _casting(to_integers: bool) -> Form:
+    def spans(row: Any) -> Iterator[Span]:
+        yield stretch(int(row[FROM]), int(row[COUNT]), of_integers=not to_integers)
+        yield stretch(int(row[TO]), int(row[COUNT]), written=True, of_integers=to_integers)
+
+    return spans
+
+
+@opcode(_casting(to_integers=False), EXACT)
 def from_integers(row: Any, numbers: Any, integers: Any) -> None:
     """y = x, integers."""
     for i in range(row[COUNT]):
         numbers[row[TO] + i] = integers[row[FROM] + i]
+
+
+@opcode(_casting(to_integers=True), EXACT)
+def to_integers(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x, whole numbers that integers hold."""
+    for i in range(row[COUNT]):
+        integers[row[TO] + i] = np.int64(numbers[row[FROM] + i])

@@ -16,7 +16,7 @@ from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
 from cartwheel.kernels.opcodes.folds import add_columns
-from cartwheel.kernels.opcodes.forms import stretch
+from cartwheel.kernels.opcodes.forms import check_walk, stretch
 from cartwheel.kernels.opcodes.registry import Form, Span, opcode, summed
 from cartwheel.kernels.sums import total
 
@@ -28,8 +28,9 @@ def _form(reads: str, writes: str) -> Form:
 
     def spans(row: Any) -> Iterator[Span]:
         rows, columns, groups = (int(length) for length in row[ROWS:EPS])
-        if min(rows, columns) < 0 or groups < 1 or rows % groups:
-            raise ValueError("lengths that make no sense")
+        check_walk(rows, columns)
+        if groups < 1 or rows % groups:
+            raise ValueError("groups that make no sense")
         lengths = {"x": rows * columns, "r": rows, "c": columns, "g": groups * columns}
         for number, letter in enumerate(reads + writes):
             yield stretch(row[OPERANDS + number], lengths[letter], written=number >= len(reads))

@@ -9,7 +9,7 @@ import numpy as np
 
 from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
-from cartwheel.kernels.opcodes.forms import stretch, strided
+from cartwheel.kernels.opcodes.forms import LONGEST, check_walk, stretch, strided
 from cartwheel.kernels.opcodes.registry import EXACT, Span, opcode, per_term
 from cartwheel.kernels.opcodes.tiles import ROWS, SIDE, WIDE, tile, turn, widest
 
@@ -60,8 +60,9 @@ def prefers_blas(row: Any) -> bool:
 
 def _spans(row: Any) -> Iterator[Span]:
     first, second, M, K, N = lengths = row[BATCH : N_ + 1].tolist()
-    if min(lengths) < 0 or row[BIASED] not in (0, 1):
-        raise ValueError("lengths that make no sense, or a bias that is neither there nor not")
+    check_walk(*lengths)
+    if K > LONGEST or row[BIASED] not in (0, 1):
+        raise ValueError("a sum that makes no sense, or a bias that is neither there nor not")
     read = [
         strided(int(row[A]), [first, second, M, K], row[A + 1 : A + 5].tolist()),
         strided(int(row[B]), [first, second, K, N], row[B + 1 : B + 5].tolist()),

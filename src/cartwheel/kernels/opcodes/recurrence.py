@@ -19,7 +19,7 @@ from typing import Any
 from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import part
 from cartwheel.kernels.opcodes.distinct import distinct
-from cartwheel.kernels.opcodes.forms import stretch
+from cartwheel.kernels.opcodes.forms import check_walk, stretch
 from cartwheel.kernels.opcodes.gates import to_tanh
 from cartwheel.kernels.opcodes.products import pack, product
 from cartwheel.kernels.opcodes.registry import Form, Span, opcode, summed
@@ -52,8 +52,9 @@ def form(gates: int, reads: str, writes: str) -> Form:
 def operands(row: Any, first: int, reads: str, writes: str, lengths: dict[str, int]) -> Iterator[Span]:
     """What a row touches: weights w, resets, and from word `first` on what is as long as its letter says."""
     steps, batch = row[STEPS : BATCH + 1].tolist()
-    if row[STEPS:WEIGHTS].min() < 0 or row[ANY_RESETS] not in (0, 1):
-        raise ValueError("lengths that make no sense")
+    check_walk(*row[STEPS:WEIGHTS].tolist())
+    if row[ANY_RESETS] not in (0, 1):
+        raise ValueError("resets that make no sense")
     found = [stretch(row[WEIGHTS], lengths["w"])]
     if row[ANY_RESETS]:
         found.append(stretch(row[RESETS], steps * batch))

@@ -22,7 +22,7 @@ from cartwheel.kernels.opcodes.folds import (
     smallest,
     smallest_of_columns,
 )
-from cartwheel.kernels.opcodes.forms import stretch
+from cartwheel.kernels.opcodes.forms import check_walk, stretch
 from cartwheel.kernels.opcodes.registry import EXACT, Form, Span, opcode, per_term
 from cartwheel.kernels.sums import total
 
@@ -46,8 +46,7 @@ def _form(name: str, like_x: bool = False, of_nothing: bool = True) -> Form:
 
     def spans(row: Any) -> Iterator[Span]:
         outer, reduced, inner = lengths = row[OUTER : INNER + 1].tolist()
-        if min(lengths) < 0:
-            raise ValueError("a length below 0")
+        check_walk(*lengths)
         if outer * inner and not reduced and not of_nothing:
             raise ValueError("there is no largest or smallest of no numbers")
         if row[DDOF] != 0 and not 0 < row[DDOF] < reduced:

@@ -130,20 +130,22 @@ _ROWS, _WORDS = types.Array(types.int64, 2, "C"), types.Array(types.int64, 1, "C
 
 @compiled()
 def run_rows(targets: Any, rows: Any, floats: Any, integers: Any) -> None:
-    """Run all rows (R, ROW) once, on floats from a pointer on."""
+    """Run all rows (R, ROW) once, on floats from a pointer on; none after one that fails, and sets `integers[1]`."""
     row, whole = pointer(rows), pointer(integers)
     for place in range(len(targets)):
         call(targets[place], shifted(row, place * ROW), floats, whole)
+        if whole[1] != 0:
+            break
 
 
 def _run(targets: Any, rows: Any, numbers: Any, integers: Any, times: int) -> None:
-    """Run all rows `times` times. `integers[0]` counts the rounds; `integers[1]`, set, ends them."""
+    """Run all rows `times` times. `integers[0]` counts the whole rounds; `integers[1]`, set, ends the one that runs."""
     floats = pointer(numbers)
     for _ in range(times):
         run_rows(targets, rows, floats, integers)
-        integers[0] += 1
         if integers[1] != 0:
             break
+        integers[0] += 1
 
 
 @cache

@@ -20,6 +20,7 @@ from cartwheel.nn.capture import lower_reductions as lower_reductions
 from cartwheel.nn.capture import lowering as lowering
 from cartwheel.nn.capture.program import Program
 from cartwheel.nn.capture.tape import Tape
+from cartwheel.nn.capture.types import float_type
 from cartwheel.nn.config import Config, using_config
 from cartwheel.nn.optimizers.base import Optimizer
 from cartwheel.nn.variable import Variable, raw, wrapped
@@ -105,12 +106,7 @@ class Captured:
 
         shape = _mapped(returned, kept)
         _compare(tape, tape.form(arrays), changed.form(other))
-        made = {y.dtype for entry in tape.entries for y in entry.outputs if y is not None and y.dtype.kind == "f"}
-        floats = made or {array.dtype for array in arrays if array.dtype.kind == "f"}
-        if len(floats) != 1:
-            told = " and ".join(sorted(map(str, floats))) or "none"
-            raise TypeError(f"expected floats of one type in a recorded step, got {told}")
-        return Program(tape, floats.pop(), arrays, outputs, sweep), shape
+        return Program(tape, float_type(tape, arrays), arrays, outputs, sweep), shape
 
     def _taped(self, arrays: list[Array]) -> tuple[Tape, Any]:
         """Run the step once, note what it computes, and put back what it changed."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from cartwheel.nn.capture.builder import Builder
-from cartwheel.nn.capture.lowering import bits, lowers
+from cartwheel.nn.capture.lowering import ALL, bits, lowers
 from cartwheel.nn.capture.tape import Entry
 from cartwheel.nn.config import Config
 from cartwheel.nn.functions import chance, regularisation
@@ -22,13 +22,13 @@ def _generator(builder: Builder) -> int:
     return builder.generator.offset
 
 
-@lowers(regularisation._dropout_mask)
+@lowers(regularisation._dropout_mask, reads=ALL)
 def _dropout_mask(builder: Builder, entry: Entry) -> None:
     y, ratio = builder.output(entry.outputs[0]), entry.attributes["ratio"]
     builder.emit("dropout_mask", [y.size, _generator(builder), y.offset, bits(ratio)], entry)
 
 
-@lowers(chance._standard_normal, chance._standard_uniform)
+@lowers(chance._standard_normal, chance._standard_uniform, reads=ALL)
 def _numbers(builder: Builder, entry: Entry) -> None:
     y = builder.output(entry.outputs[0])
     builder.emit(entry.name, [y.size, _generator(builder), y.offset], entry)
@@ -40,7 +40,7 @@ def _bernoulli(builder: Builder, entry: Entry) -> None:
     builder.emit("bernoulli", [y.size, _generator(builder), y.offset, p.offset], entry)
 
 
-@lowers(chance._categorical)
+@lowers(chance._categorical, makes="i")
 def _categorical(builder: Builder, entry: Entry) -> None:
     x, y = builder.contiguous(builder.place(entry.inputs[0]), entry), builder.output(entry.outputs[0])
     columns = x.shape[-1]

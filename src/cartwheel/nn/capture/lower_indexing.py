@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from cartwheel.kernels.opcodes import moves
+from cartwheel.nn.array import Array
 from cartwheel.nn.capture.builder import Builder
 from cartwheel.nn.capture.layout import Place
-from cartwheel.nn.capture.lowering import along, lowers, put
+from cartwheel.nn.capture.lowering import ALL, along, lowers, pieces
 from cartwheel.nn.capture.tape import Entry
 from cartwheel.nn.functions import indexing, padding, shape
 
@@ -29,33 +30,35 @@ def _basic(index: Sequence[Any]) -> bool:
     return not any(isinstance(part, np.ndarray | list) for part in index)
 
 
-@lowers(indexing._get_item)
+@lowers(indexing._get_item, reads=ALL, makes=ALL)
 def _get_item(builder: Builder, entry: Entry) -> None:
     index, x = entry.attributes["index"], builder.place(entry.inputs[0])
     if _basic(index):
         builder.see(entry.outputs[0], _part(x, index))
         return
     x = builder.contiguous(x, entry)
-    builder.emit("gather", _gathered(builder, index, x, builder.output(entry.outputs[0])), entry)
+    builder.emit("gather", _gathered(builder, entry, x, builder.output(entry.outputs[0])), entry)
 
 
-@lowers(indexing._scatter)
+@lowers(indexing._scatter, reads=ALL)
 def _scatter(builder: Builder, entry: Entry) -> None:
     index, g = entry.attributes["index"], builder.place(entry.inputs[0])
     x = builder.output(entry.outputs[0])
     if not _basic(index):
-        builder.emit("scatter", _gathered(builder, index, x, builder.contiguous(g, entry)), entry)
+        builder.emit("scatter", _gathered(builder, entry, x, builder.contiguous(g, entry)), entry)
         return
-    builder.elementwise("copy", [builder.place(0.0)], x, entry)
-    put(builder, g, _part(x, index), entry)
+    builder.copy(builder.place(0.0), x, entry)
+    builder.copy(g, _part(x, index), entry)
 
 
-def _gathered(builder: Builder, index: Sequence[Any], x: Place, part: Place) -> list[int]:
+def _gathered(builder: Builder, entry: Entry, x: Place, part: Place) -> list[int]:
     """The words of gather and scatter, for arrays of integers along the first axes of x."""
+    index = entry.attributes["index"]
     arrays = [one for one in index if isinstance(one, np.ndarray)]
+    _check_constant(builder, entry, arrays)
     if len(arrays) != len(index) or len(arrays) > moves.MOST_INDEXED or part.size == 0:
         raise NotImplementedError("an index of arrays and slices")
-    if any(one.dtype.kind not in "iu" for one in arrays) or "i" in (x.kind, part.kind):
+    if any(one.dtype.kind not in "iu" or one.dtype == np.uint64 for one in arrays) or "i" in (x.kind, part.kind):
         raise NotImplementedError("an index of truth values, or of integers")
     counts = np.broadcast_shapes(*(one.shape for one in arrays))
     if len(counts) > 3:
@@ -68,27 +71,38 @@ def _gathered(builder: Builder, index: Sequence[Any], x: Place, part: Place) -> 
     return words
 
 
+def _check_constant(builder: Builder, entry: Entry, arrays: Sequence[Array]) -> None:
+    """RuntimeError for an index of truth values that a replay computes anew."""
+    for one in arrays:
+        if one.dtype.kind == "b" and not builder.is_constant(builder.place(one)):
+            raise RuntimeError(
+                f"can't record an index of truth values at {entry.place}: how many are true would decide the shape. "
+                "Give F.where(mask, x, 0), or x times the mask"
+            )
+
+
 # --- parts put together ----------------------------------------------------------------------------------------------
 
 
-@lowers(shape._stack)
+@lowers(shape._stack, reads=ALL, makes=ALL)
 def _stack(builder: Builder, entry: Entry) -> None:
     whole, axis = builder.output(entry.outputs[0]), entry.attributes["axis"] % entry.outputs[0].ndim
-    for number, x in enumerate(entry.inputs):
-        put(builder, builder.place(x), _part(whole, (*(slice(None),) * axis, number)), entry)
+    for number, piece in enumerate(pieces(builder, entry)):
+        builder.copy(piece, _part(whole, (*(slice(None),) * axis, number)), entry)
 
 
-@lowers(padding._pad)
+@lowers(padding._pad, reads=ALL, makes=ALL)
 def _pad(builder: Builder, entry: Entry) -> None:
-    x, whole = builder.place(entry.inputs[0]), builder.output(entry.outputs[0])
-    builder.elementwise("copy", [builder.place(float(entry.attributes["value"]))], whole, entry)
+    (x,), y = pieces(builder, entry), entry.outputs[0]
+    whole = builder.output(y)
+    builder.copy(builder.constant(np.asarray(entry.attributes["value"], y.dtype)), whole, entry)
     inside = tuple(
         slice(low, low + length) for (low, _), length in zip(entry.attributes["width"], x.shape, strict=True)
     )
-    put(builder, x, _part(whole, inside), entry)
+    builder.copy(x, _part(whole, inside), entry)
 
 
-@lowers(shape._split)
+@lowers(shape._split, reads=ALL, makes=ALL)
 def _split(builder: Builder, entry: Entry) -> None:
     x, axis, bounds = builder.place(entry.inputs[0]), entry.attributes["axis"], entry.attributes["bounds"]
     for y, low, high in zip(entry.outputs, bounds, bounds[1:], strict=False):
@@ -100,10 +114,10 @@ def _split_gradient(builder: Builder, entry: Entry) -> None:
     axis, bounds = entry.attributes["axis"] % entry.outputs[0].ndim, entry.attributes["bounds"]
     whole = builder.output(entry.outputs[0])
     for g, low, high in zip(entry.inputs, bounds, bounds[1:], strict=False):
-        put(builder, builder.place(0.0 if g is None else g), along(whole, axis, low, high - low), entry)
+        builder.copy(builder.place(0.0 if g is None else g), along(whole, axis, low, high - low), entry)
 
 
-@lowers(shape._flip)
+@lowers(shape._flip, reads=ALL, makes=ALL)
 def _flip(builder: Builder, entry: Entry) -> None:
     x, axis = builder.place(entry.inputs[0]), entry.attributes["axis"]
     axes = range(len(x.shape)) if axis is None else [one % len(x.shape) for one in np.atleast_1d(axis).tolist()]

@@ -10,7 +10,7 @@ import numpy as np
 
 from cartwheel.nn.capture.builder import Builder
 from cartwheel.nn.capture.layout import Place, row_strides
-from cartwheel.nn.capture.lowering import bits, lowers
+from cartwheel.nn.capture.lowering import ALL, bits, lowers
 from cartwheel.nn.capture.tape import Entry
 from cartwheel.nn.functions import activations, losses
 
@@ -38,8 +38,6 @@ def _gradient_of_terms(builder: Builder, entry: Entry) -> None:
 def _pair(builder: Builder, entry: Entry, operands: Sequence[Any]) -> tuple[list[int], Place]:
     """The first words of a row, for two operands that are stretched to one shape; and the first one."""
     x0, x1 = (builder.place(x) for x in operands)
-    if "i" in (x0.kind, x1.kind):
-        raise NotImplementedError("integers among the operands")
     shape = np.broadcast_shapes(x0.shape, x1.shape)
     x0, x1 = (builder.contiguous(x.broadcast(shape), entry) for x in (x0, x1))
     how = entry.attributes
@@ -73,10 +71,10 @@ def _along_lines(builder: Builder, entry: Entry) -> None:
     builder.emit(entry.name, [rows, columns, *read, y.offset, *scratch, builder.new((rows,)).offset], entry)
 
 
-@lowers(losses._softmax_cross_entropy)
+@lowers(losses._softmax_cross_entropy, reads=ALL, makes=ALL)
 def _softmax_cross_entropy(builder: Builder, entry: Entry) -> None:
     x, t = (builder.place(one) for one in entry.inputs)
-    if t.kind != "i" or not t.contiguous or x.size == 0:
+    if t.kind != "i" or not t.contiguous or x.kind != "f" or x.size == 0 or entry.inputs[1].dtype == np.uint64:
         raise NotImplementedError("classes that are no integers, or no rows")
     x = builder.contiguous(x, entry)
     loss, weights, totals = (builder.output(y) for y in entry.outputs[:3])  # the others are 0, 1, ..., and t
@@ -84,7 +82,7 @@ def _softmax_cross_entropy(builder: Builder, entry: Entry) -> None:
     builder.emit("softmax_cross_entropy", [*x.shape, t.offset, x.offset, *scratch, loss.offset], entry)
 
 
-@lowers(losses._softmax_cross_entropy.fused)
+@lowers(losses._softmax_cross_entropy.fused, reads=ALL)
 def _softmax_cross_entropy_gradient(builder: Builder, entry: Entry) -> None:
     g, weights, totals, t = (builder.place(entry.inputs[number]) for number in (0, 2, 3, 7))
     if t.kind != "i" or weights.size == 0:

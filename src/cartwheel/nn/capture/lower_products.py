@@ -35,8 +35,6 @@ def _with_bias(builder: Builder, entry: Entry) -> None:
 
 def product(builder: Builder, entry: Entry, x: Place, W: Place, b: Place | None, y: Place) -> None:
     """A row for y = x W + b, by NumPy's rules, into a contiguous place."""
-    if "i" in (x.kind, W.kind):
-        raise NotImplementedError("a product of integers")
     if y.size == 0 or not x.shape or not W.shape:
         raise NotImplementedError("a product of nothing")
     if len(x.shape) == 1:  # a row

@@ -13,11 +13,14 @@ from cartwheel.nn.capture.lowering import lowers
 from cartwheel.nn.capture.tape import Entry
 from cartwheel.nn.functions import arithmetic, reductions
 
+#: Float32 holds all whole numbers up to this one.
+MOST_COUNTED = 2**24
+
 
 def _reduced(builder: Builder, entry: Entry, x: Place, axes: tuple[int, ...], name: str) -> None:
     """A row that reduces x over these axes, ascending."""
-    if x.kind == "i" or x.size == 0:
-        raise NotImplementedError("a sum of integers, or of nothing")
+    if x.size == 0:
+        raise NotImplementedError("a sum of nothing")
     order = list(range(len(x.shape)))
     if axes and axes != tuple(range(axes[0], axes[-1] + 1)):  # apart: bring them together, at the end
         order = [*(axis for axis in order if axis not in axes), *axes]
@@ -26,7 +29,10 @@ def _reduced(builder: Builder, entry: Entry, x: Place, axes: tuple[int, ...], na
     x = builder.contiguous(x, entry)
     first, last = (axes[0], axes[-1] + 1) if axes else (len(x.shape), len(x.shape))
     outer, reduced, inner = (math.prod(x.shape[part]) for part in (slice(first), slice(first, last), slice(last, None)))
-    y = builder.output(entry.outputs[0])
+    counted = entry.outputs[0].dtype.kind == "i"  # NumPy's sum of truth values
+    if counted and x.size > MOST_COUNTED:
+        raise NotImplementedError("more truth values than a float can count")
+    y = builder.new(entry.outputs[0].shape) if counted else builder.output(entry.outputs[0])
     if name == "centred":  # the one that has the shape of x, in the order that this has now
         builder.see(
             entry.outputs[0], Place(y.offset, x.shape, row_strides(x.shape)).transposed(np.argsort(order).tolist())
@@ -34,6 +40,8 @@ def _reduced(builder: Builder, entry: Entry, x: Place, axes: tuple[int, ...], na
     size = rows.spare(name, reduced, inner)
     spare = builder.new((size,)).offset if size else 0
     builder.emit(name, [outer, reduced, inner, x.offset, y.offset, spare, entry.attributes.get("ddof", 0)], entry)
+    if counted:
+        builder.emit("to_integers", [y.size, y.offset, builder.output(entry.outputs[0]).offset], entry)
 
 
 def _axes(axis: int | tuple[int, ...] | None, number: int) -> tuple[int, ...]:
@@ -42,9 +50,11 @@ def _axes(axis: int | tuple[int, ...] | None, number: int) -> tuple[int, ...]:
     return tuple(sorted(one % number for one in (axis if isinstance(axis, tuple | list) else (axis,))))
 
 
+@lowers(reductions._max, reductions._min, makes="fb")
+@lowers(reductions._sum, reductions._prod, reductions._cumsum, makes="fi")
 @lowers(
-    *(reductions._sum, reductions._mean, reductions._max, reductions._min, reductions._prod, reductions._var),
-    *(reductions._std, reductions._norm, reductions._logsumexp, reductions._centred, reductions._cumsum),
+    *(reductions._mean, reductions._var, reductions._std, reductions._norm),
+    *(reductions._logsumexp, reductions._centred),
 )
 def _reduction(builder: Builder, entry: Entry) -> None:
     x = builder.place(entry.inputs[0])
@@ -56,7 +66,7 @@ def column_sums(builder: Builder, entry: Entry, x: Place, y: Place) -> None:
     builder.emit("sum", [1, *x.shape, x.offset, y.offset, 0, 0], entry)
 
 
-@lowers(arithmetic._sum_to)
+@lowers(arithmetic._sum_to, makes="fi")
 def _sum_to(builder: Builder, entry: Entry) -> None:
     x, shape = builder.place(entry.inputs[0]), entry.attributes["shape"]
     lead = len(x.shape) - len(shape)

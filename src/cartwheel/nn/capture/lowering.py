@@ -9,25 +9,30 @@ from typing import Any
 import numpy as np
 
 from cartwheel.kernels.opcodes import OPCODES
-from cartwheel.kernels.opcodes.forms import AXES
-from cartwheel.nn.capture.builder import LOWERINGS, PLANS, Builder
-from cartwheel.nn.capture.layout import Place, collapsed, row_strides
+from cartwheel.nn.capture.builder import CASTS, KINDS, LOWERINGS, PLANS, Builder
+from cartwheel.nn.capture.layout import Place, row_strides
 from cartwheel.nn.capture.tape import Entry
 from cartwheel.nn.function import Operation
 from cartwheel.nn.functions import activations, arithmetic, comparison, elementwise, losses, shape
 
 _Lowering = Callable[[Builder, Entry], None]
 
+#: All kinds of arrays.
+ALL = "fbi"
+
 #: The files of element-wise opcodes; each is called as the operation that it does.
 ELEMENTWISE = ("activation", "choices", "elementwise", "mathematics")
 
 
-def lowers(*what: Any) -> Callable[[_Lowering], _Lowering]:
-    """Enter a function as what makes rows of these operations, gradients or rules."""
+def lowers(*what: Any, reads: str = "fb", makes: str = "f") -> Callable[[_Lowering], _Lowering]:
+    """Enter a function as what makes rows of these operations, gradients or rules.
+
+    `reads` and `makes` are the kinds of arrays (`Place.kind`) that it understands; NumPy does the rest.
+    """
 
     def enter(lowering: _Lowering) -> _Lowering:
         for one in what:
-            LOWERINGS[one] = lowering
+            LOWERINGS[one], KINDS[one] = lowering, (reads, makes)
         return lowering
 
     return enter
@@ -37,39 +42,37 @@ def lowers(*what: Any) -> Callable[[_Lowering], _Lowering]:
 def _assign(builder: Builder, entry: Entry) -> None:
     target, value = (builder.place(x) for x in entry.inputs)
     if value.offset != target.offset:  # not computed in place already
-        builder.elementwise("copy", [value], target, entry)
+        builder.copy(value, target, entry)
 
 
 # --- views: no row at all --------------------------------------------------------------------------------------------
 
 
-@lowers(shape._reshape)
+@lowers(shape._reshape, reads=ALL, makes=ALL)
 def _reshape(builder: Builder, entry: Entry) -> None:
     x, y = builder.place(entry.inputs[0]), entry.outputs[0]
     builder.see(y, builder.contiguous(x, entry).reshaped(y.shape) or x)
 
 
-@lowers(shape._transpose)
+@lowers(shape._transpose, reads=ALL, makes=ALL)
 def _transpose(builder: Builder, entry: Entry) -> None:
     builder.see(entry.outputs[0], builder.place(entry.inputs[0]).transposed(entry.attributes["axes"]))
 
 
-@lowers(arithmetic._broadcast_to)
+@lowers(arithmetic._broadcast_to, reads=ALL, makes=ALL)
 def _broadcast_to(builder: Builder, entry: Entry) -> None:
     builder.see(entry.outputs[0], builder.place(entry.inputs[0]).broadcast(entry.outputs[0].shape))
 
 
-@lowers(arithmetic._cast)
+@lowers(arithmetic._cast, reads=ALL)
 def _cast(builder: Builder, entry: Entry) -> None:
-    x, y = builder.place(entry.inputs[0]), entry.outputs[0]
+    x, y = entry.inputs[0], entry.outputs[0]
     if y.dtype != builder.dtype:
         raise NotImplementedError("a cast to another type")
-    if x.kind != "i":
-        builder.see(y, replace(x, kind="f"))
-    elif x.contiguous:
-        builder.emit("from_integers", [x.size, x.offset, builder.output(y).offset], entry)
-    else:
-        raise NotImplementedError("a cast of a view of integers")
+    builder.see(y, replace(builder.numbers(x, entry), kind="f"))
+
+
+CASTS.add(arithmetic._cast)
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------
@@ -81,41 +84,34 @@ def along(place: Place, axis: int, low: int, length: int) -> Place:
     return replace(place, offset=place.offset + low * place.strides[axis], shape=shape)
 
 
-def put(builder: Builder, x: Place, part: Place, entry: Entry) -> None:
-    """A row that copies x into a part of an array, of the same shape."""
-    if part.size == 0:
-        return
-    lengths, strides = collapsed(part.shape, [x.broadcast(part.shape), part])
-    if len(lengths) > AXES:
-        raise NotImplementedError("a part along too many axes")
-    lead = AXES - len(lengths)
-    from_, to = ([0] * lead + one for one in strides)
-    builder.emit("place", [*[1] * lead, *lengths, x.offset, *from_, part.offset, *to], entry)
-
-
 # --- pieces put together ---------------------------------------------------------------------------------------------
 
 
-@lowers(shape._concat)
+def pieces(builder: Builder, entry: Entry) -> list[Place]:
+    """Where the operands lie that are put together, of the result's kind."""
+    wanted = entry.outputs[0].dtype.kind
+    if wanted == "f":
+        return [builder.numbers(x, entry) for x in entry.inputs]
+    if any(x.dtype.kind != wanted for x in entry.inputs):
+        raise NotImplementedError("pieces of several types")
+    return [builder.place(x) for x in entry.inputs]
+
+
+@lowers(shape._concat, reads=ALL, makes=ALL)
 def _concat(builder: Builder, entry: Entry) -> None:
     whole, axis = builder.output(entry.outputs[0]), entry.attributes["axis"] % entry.outputs[0].ndim
-    if axis:
-        low = 0
-        for x in entry.inputs:
-            put(builder, builder.place(x), along(whole, axis, low, x.shape[axis]), entry)
-            low += x.shape[axis]
-        return
-    offset = whole.offset
-    for x in entry.inputs:
-        piece = builder.place(x)
-        target = replace(piece, offset=offset, strides=row_strides(piece.shape))
-        if piece.size and not (piece.offset == offset and piece.contiguous):  # it may have been put there at once
-            builder.elementwise("copy", [piece], target, entry)
-        offset += piece.size
+    low = 0
+    for piece in pieces(builder, entry):
+        part = along(whole, axis, low, piece.shape[axis])
+        if not (piece.offset == part.offset and piece.contiguous and part.contiguous):  # not put there at once
+            builder.copy(piece, part, entry)
+        low += piece.shape[axis]
 
 
 def _plan_concat(builder: Builder, entry: Entry, entries: Sequence[Entry]) -> None:
     """Let the pieces be computed where they are wanted: the gradients of parameters, in the one vector."""
+    if entry.outputs[0].dtype.kind != "f":
+        return
     made = {id(y): one for one in entries for y in one.outputs}
     whole = builder.new(entry.outputs[0].shape)
     builder.choose(entry.outputs[0], whole)
@@ -125,7 +121,13 @@ def _plan_concat(builder: Builder, entry: Entry, entries: Sequence[Entry]) -> No
         while id(source) in made and made[id(source)].what is shape._reshape:
             source = made[id(source)].inputs[0]
         one = made.get(id(source))
-        if one is not None and source.size == x.size and one.what not in _VIEWS and x.ndim == 1:
+        if (
+            one is not None
+            and source.size == x.size
+            and source.dtype.kind == "f"
+            and one.what not in _VIEWS
+            and x.ndim == 1
+        ):
             builder.choose(source, Place(offset, source.shape, row_strides(source.shape)))
         offset += x.size
 
@@ -136,14 +138,27 @@ PLANS[shape._concat] = _plan_concat
 # --- element by element ----------------------------------------------------------------------------------------------
 
 
+#: What is the same of truth values, 0 and 1, as NumPy has it: there the sum of two is "or", and not 2.
+OF_TRUTH = frozenset(
+    "less less_equal equal not_equal logical_and logical_or where minimum maximum mul copy abs".split()
+)
+
+
 def _elementwise(builder: Builder, entry: Entry) -> None:
-    inputs = [builder.place(x) for x in entry.inputs]
-    if any(place.kind == "i" for place in inputs):
-        raise NotImplementedError("integers among the operands")
-    if entry.outputs[0].dtype.kind not in "fb":
-        raise NotImplementedError("integers as a result")
+    y = entry.outputs[0]
+    if y.dtype.kind == "b" and entry.name not in OF_TRUTH:
+        raise NotImplementedError("an operation that NumPy does otherwise on truth values")
+    if y.dtype.kind == "b" and not all(_is_exact(builder, x) for x in entry.inputs):
+        raise NotImplementedError("integers that a float does not hold")
+    inputs = [builder.numbers(x, entry) for x in entry.inputs]
     extra = [bits(value) for value in entry.attributes.values()]
-    builder.elementwise(entry.name, inputs, builder.output(entry.outputs[0]), entry, extra)
+    builder.elementwise(entry.name, inputs, builder.output(y), entry, extra)
+
+
+def _is_exact(builder: Builder, x: Any) -> bool:
+    """Whether all numbers of an operand's type are floats of the program as well."""
+    dtype = getattr(x, "dtype", builder.dtype)
+    return dtype.kind not in "iu" or dtype.itemsize < builder.dtype.itemsize
 
 
 def bits(value: float) -> int:
@@ -155,4 +170,4 @@ for _module in (arithmetic, elementwise, activations, comparison, losses):
     for _operation in vars(_module).values():
         known = isinstance(_operation, Operation) and OPCODES.get(_operation.__name__)
         if known and (known.function.__module__.rpartition(".")[2] in ELEMENTWISE or known.name == "bounded_log"):
-            lowers(_operation)(_elementwise)
+            lowers(_operation, reads=ALL, makes="fb")(_elementwise)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ class Program:
         _lower(sizes, tape, inputs, outputs, sweep)
         self.buffer = np.zeros(sizes.floats, dtype)
         self.integers = np.zeros(sizes.integers, np.int64)
-        self.lasting = list(tape.lasting.values())
-        bases = {key: self._base(array) for key, array in tape.lasting.items()}
+        self.lasting = list(sizes.lasting.values())
+        bases = {key: self._base(array) for key, array in sizes.lasting.items()}
         builder = Builder(tape, dtype, bases)
         given, asked = _lower(builder, tape, inputs, outputs, sweep)
         for place, array in builder.constants:
@@ -75,7 +76,9 @@ class Program:
         self.rows: tuple[Row, ...] = tuple(builder.rows)
         #: Where the inputs and the outputs lie.
         self.given, self.asked = tuple(given), tuple(asked)
-        self._given, self._asked = list(map(self.view, given)), list(map(self.view, asked))
+        self._given = list(map(self.view, given))
+        #: Each gives an output, in the type that the step gave it in.
+        self._taken = [_taken(self.view(place), array.dtype) for place, array in zip(asked, outputs, strict=True)]
         self._parameters = [(p, p._data) for p in tape.parameters.values()]
         self._learners = [self._learner(tape, builder, before) for before in tape.before]
         self._generator = None if builder.generator is None else self.view(builder.generator).view(np.uint64)
@@ -171,8 +174,10 @@ class Program:
         for learner in self._learners:
             learner.end(rounds)
         if self.integers[1] < 0:
-            raise IndexError(f"an index or a class was out of range in step {rounds} of {times} of a recorded program")
-        return [place.copy() for place in self._asked]
+            raise IndexError(
+                f"an index or a class was out of range in step {rounds + 1} of {times} of a recorded program"
+            )
+        return [take() for take in self._taken]
 
     def _take_generator(self) -> None:
         """Draw on from where `Config.rng` stands."""
@@ -201,9 +206,10 @@ class Program:
                     run(*segment, self.buffer, self.integers, 1)
                 else:
                     segment(self.view)
-            self.integers[0] = step + 1
-            if self.integers[1]:
-                return
+                if self.integers[1]:
+                    self.integers[0] = step
+                    return
+        self.integers[0] = times
 
     def view(self, place: Place) -> Array:
         """An array of the program, where it lies."""
@@ -267,8 +273,13 @@ def _lower(
         given = minibatches(builder, given, *sweep)
     entries, builder.wanted = tape.needed(outputs)
     builder.build(entries)
-    asked = [builder.place(array) for array in outputs]
+    asked = [builder.result(array) for array in outputs]
     return given, asked if sweep is None else traces(builder, asked, sweep[0])
+
+
+def _taken(view: Array, dtype: Any) -> Callable[[], Array]:
+    """What copies an output."""
+    return view.copy if view.dtype == dtype else partial(view.astype, dtype, "C")
 
 
 def _strided(base: Array, offset: int, place: Place) -> Array:

@@ -34,11 +34,10 @@ def traces(builder: Builder, outputs: Sequence[Place], rounds: int) -> list[Plac
     """Rows that keep each round's outputs (...), in (rounds, ...)."""
     kept = []
     for place in outputs:
-        if place.kind == "i":
-            raise TypeError("integers that a recorded step gives can't be kept for each minibatch")
         entry = _entry("store")
         place = builder.contiguous(place, entry)
         trace = builder.new((rounds, *place.shape), place.kind)
-        builder.emit("store", [place.size, place.offset, trace.offset, rounds], entry)
+        name = "store_of_integers" if place.kind == "i" else "store"
+        builder.emit(name, [place.size, place.offset, trace.offset, rounds], entry)
         kept.append(trace)
     return kept

@@ -102,7 +102,7 @@ class Tape:
         """Note a call of an operation; its result, as an array where it was a NumPy scalar."""
         for x in inputs:
             if isinstance(x, Parameter):
-                self._meet(x)
+                self.meet(x)
         if operation.fused is not None:
             seen, saved = as_arrays(result)
             outputs = [*listed(seen), *listed(saved)]
@@ -126,7 +126,7 @@ class Tape:
         """Note a call of a user's function, which NumPy runs again at every replay."""
         for x in inputs:
             if isinstance(x, Parameter):
-                self._meet(x)
+                self.meet(x)
         arrays, made = [x._data for x in inputs], [y._data for y in outputs]
         self._add(Function, function.name, arrays, {}, made, lambda given: listed(function.forward(*given)))
 
@@ -146,7 +146,7 @@ class Tape:
         self._add(fused, f"gradient of {node.name}", arrays, attributes, result, again)
         return result
 
-    def _meet(self, parameter: Parameter) -> None:
+    def meet(self, parameter: Parameter) -> None:
         """A parameter's data outlive the step, unless they are an input: `bound_to` a vector that the step is given."""
         root = _root(parameter._data)
         if not any(root is x for x in self.given):

@@ -15,7 +15,7 @@ from cartwheel.nn.config import Config
 from cartwheel.nn.function import REAL, UNIT, function, operation
 from cartwheel.nn.functions.arithmetic import add, as_floats, mul, sub
 from cartwheel.nn.functions.losses import within_unit
-from cartwheel.nn.functions.regularisation import kind_of
+from cartwheel.nn.functions.regularisation import check_unrecorded, kind_of
 from cartwheel.nn.functions.shape import shape_of
 from cartwheel.nn.mistakes import mistake
 from cartwheel.nn.variable import raw
@@ -76,6 +76,7 @@ def _noise(name: str, operation: Any, method: str, x0: Any, x1: Any, rng: Any) -
 def _checked(name: str, rng: Any) -> Any:
     if not hasattr(rng, "gumbel"):
         raise mistake(name, "expected NumPy's Generator as rng, as np.random.default_rng(0)", rng, kind=TypeError)
+    check_unrecorded(name)
     return rng
 
 

@@ -14,6 +14,7 @@ from cartwheel.nn.array import Array, namespace
 from cartwheel.nn.function import REAL, UNIT, Fused, function, operation
 from cartwheel.nn.functions.activations import below_largest, log_softmax, sigmoid
 from cartwheel.nn.functions.arithmetic import as_floats, cast, mul, sum_to
+from cartwheel.nn.functions.comparison import equal
 from cartwheel.nn.functions.elementwise import clip, exp, maximum, where
 from cartwheel.nn.functions.reductions import _max, _min, _sum, sum  # noqa: A004  # the field's name
 from cartwheel.nn.functions.regularisation import check_numbers, kind_of
@@ -151,7 +152,7 @@ def _softmax_cross_entropy_gradient(gradients: Any, outputs: Any, saved: Any, x:
 
 
 def _softmax_cross_entropy_reference(x: Any, t: Any) -> Any:
-    chosen = raw(t)[:, None] == namespace(raw(x)).arange(x.shape[1])[None, :]
+    chosen = equal(reshape(raw(t), (-1, 1)), namespace(raw(x)).arange(x.shape[1])[None, :])
     return -sum(where(chosen, log_softmax(x), 0.0)) / _rows(x.shape)
 
 
@@ -192,14 +193,23 @@ def accuracy(y: Any, t: Any) -> Any:
     ValueError for other shapes, TypeError and IndexError for classes as in `softmax_cross_entropy`.
     """
     scores, classes = raw(y), raw(t) if hasattr(t, "shape") else np.asarray(t)
-    xp = namespace(scores)
     if len(_shape(scores)) != 2 or math.prod(classes.shape) != scores.shape[0]:
         raise mistake("accuracy", "expected scores (N, C) and one class per row, an array of shape (N,)", y, t)
     check_numbers("accuracy", "classes", classes, scores.shape[1])
-    if not scores.shape[0]:
-        return xp.asarray(math.nan)
-    right = xp.argmax(scores, axis=1) == xp.reshape(classes, (-1,))
-    return xp.mean(xp.astype(right, xp.float64))
+    return _accuracy(scores, classes)
+
+
+@operation
+def _accuracy(xp: Any, y: Array, t: Array) -> Array:
+    """In the type of y: an operation, so that it can be recorded."""
+    dtype = y.dtype if kind_of(y) == "f" else xp.float64
+    if not y.shape[0]:
+        return xp.asarray(math.nan, dtype=dtype)
+    right = xp.argmax(y, axis=1) == xp.reshape(t, (-1,))
+    return xp.mean(xp.astype(right, dtype))
+
+
+_accuracy.rules = (None, None)
 
 
 # --- yes or no -------------------------------------------------------------------------------------------------------

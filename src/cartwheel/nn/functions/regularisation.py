@@ -11,7 +11,7 @@ import numpy as np
 from cartwheel.nn.array import Array, namespace
 from cartwheel.nn.config import Config
 from cartwheel.nn.function import REAL, Fused, function, operation
-from cartwheel.nn.functions.arithmetic import mul, sum_to
+from cartwheel.nn.functions.arithmetic import add, div, mul, sub, sum_to
 from cartwheel.nn.functions.elementwise import sqrt
 from cartwheel.nn.functions.indexing import get_item
 from cartwheel.nn.functions.reductions import _max, _min, _sum, mean
@@ -38,9 +38,19 @@ def dropout(x: Any, dropout_ratio: float = 0.5, rng: Any = None) -> Any:
         return mul(x, _dropout_mask(x, ratio=dropout_ratio))
     if not hasattr(rng, "uniform"):
         raise mistake("dropout", "expected NumPy's Generator as rng, as np.random.default_rng(0)", rng, kind=TypeError)
+    check_unrecorded("dropout")
     xp = namespace(array)
     mask = _mask(rng, shape, dropout_ratio)
     return mul(x, xp.asarray(mask, dtype=array.dtype if kind_of(array) == "f" else None))
+
+
+def check_unrecorded(name: str) -> None:
+    """RuntimeError where a step is recorded, which would draw the same numbers in each replay."""
+    if Config.tape is not None:
+        told = (
+            "can't record what a generator given as rng draws: leave it out, for nn.Config.rng, or draw before the step"
+        )
+        raise mistake(name, told, kind=RuntimeError)
 
 
 def _mask(rng: Any, shape: tuple[int, ...], ratio: float) -> Any:
@@ -137,7 +147,8 @@ def batch_norm(x: Any, gamma: Any, beta: Any, mean: Any = None, var: Any = None,
     if mean is None:
         return _batch_norm(x, *given, axes=(0, 2, 3) if len(shape) == 4 else (0,), eps=eps)
     gamma, beta, mean, var = given
-    return (x - mean) * (gamma / sqrt(var + eps)) + beta
+    # functions, not Python's operators: of arrays these would be computed unseen by a tape
+    return add(mul(sub(x, mean), div(gamma, sqrt(add(var, eps)))), beta)
 
 
 @function(REAL)

@@ -49,7 +49,7 @@ class BatchNorm(Layer):
         if self.gamma._data is None:
             self._init_params(length_of(x, 1, self), x)
         if not Config.train:
-            return batch_norm(x, self.gamma, self.beta, self.avg_mean._data, self.avg_var._data, self.eps)
+            return batch_norm(x, self.gamma, self.beta, self.avg_mean.now(), self.avg_var.now(), self.eps)
         y = batch_norm(x, self.gamma, self.beta, eps=self.eps)
         self._remember(raw(x))
         return y
@@ -61,7 +61,7 @@ class BatchNorm(Layer):
         if count:
             unbiased = mul(var(x, axes), count / max(count - 1, 1))
             for average, now in ((self.avg_mean, mean(x, axes)), (self.avg_var, unbiased)):
-                kept = mul(average._data, self.decay)
+                kept = mul(average.now(), self.decay)
                 average.move(add(kept, mul(cast(now, average.dtype), 1 - self.decay)))
 
 
