@@ -183,6 +183,15 @@ def test_one_digest_for_all(tmp_path: Path, executor: Ray, native: bool) -> None
     assert len(set(digests)) == 1
 
 
+@pytest.mark.parametrize("options", [{"memory": "lstm"}, {"normalise": True}, {"encoding": "seeds"}], ids=str)
+def test_one_digest_with_a_memory_with_normalisation_and_with_seeds(
+    tmp_path: Path, executor: Ray, options: dict[str, Any]
+) -> None:
+    executor.close()
+    alone = digest(tmp_path, "alone", generations=3, **options)
+    assert digest(tmp_path, "ray", generations=3, executor="ray", workers=3, native=False, **options) == alone
+
+
 def test_an_actor_killed_at_its_work_in_each_of_20_generations(tmp_path: Path, executor: Ray, whole: str) -> None:
     executor.close()
     marker, dooms = tmp_path / "doom", []

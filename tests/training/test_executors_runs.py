@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from executor_runs import GENERATIONS, EachGeneration, digest, doomed_cartpole
 
 from cartwheel.envs.environment import find_environment
 from cartwheel.errors import CartwheelError, UsageError
+from cartwheel.experience.chains import Chains, Recipe
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import GeneralRollout, NativeRollout, make_rollout
 from cartwheel.policies.specification import MLP
@@ -39,6 +42,17 @@ def test_one_digest_for_all(tmp_path: Path) -> None:
         "python": {"native": False, "workers": 2},
     }
     digests = {name: digest(tmp_path, name, generations=3, **options) for name, options in ways.items()}
+    assert len(set(digests.values())) == 1, digests
+
+
+@pytest.mark.parametrize("options", [{"memory": "lstm"}, {"normalise": True}, {"encoding": "seeds"}], ids=str)
+def test_one_digest_with_a_memory_with_normalisation_and_with_seeds(tmp_path: Path, options: dict[str, Any]) -> None:
+    ways: dict[str, Any] = {
+        "serial": {},
+        "native": {"executor": "processes", "workers": 4},
+        "python": {"executor": "processes", "workers": 2, "native": False},
+    }
+    digests = {name: digest(tmp_path, name, generations=3, **options, **way) for name, way in ways.items()}
     assert len(set(digests.values())) == 1, digests
 
 
@@ -99,7 +113,7 @@ def test_an_environment_that_crashes_its_process_is_told_with_its_episodes(tmp_p
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "general"])
 def test_what_processes_measure_is_what_the_caller_does(native: bool) -> None:
-    """Many candidates and few, many episodes and one: slices by candidates and by episodes."""
+    """Many candidates and few, many episodes and one: slices by candidates, by episodes and by both."""
     rollout, _ = make_rollout(find_environment("CartPole-v1"), MLP((4,)), native)
     executor = Processes(2)
     try:
@@ -114,6 +128,67 @@ def test_what_processes_measure_is_what_the_caller_does(native: bool) -> None:
     finally:
         executor.close()
         rollout.close()
+
+
+class Watched:
+    """Workers that see nothing of the caller's memory, as far as it goes, and note what they are sent."""
+
+    shared = False
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.messages: list[bytes] = []
+
+    def map(self, function: Any, items: Sequence[Any]) -> list[Any]:
+        self.messages = [pickle.dumps(item) for item in items]
+        return [function(pickle.loads(message)) for message in self.messages]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "episodes", "workers", "parts"),
+    [(11, 3, 2, 8), (8, 1, 2, 8), (1, 9, 2, 8), (3, 2, 2, 6), (12, 2, 4, 16), (64, 5, 17, 68), (64, 5, 1000, 320)],
+)
+@pytest.mark.parametrize("chained", [False, True], ids=["dense", "seeds"])
+def test_each_episode_is_measured_once_in_parts_for_all_workers(
+    candidates: int, episodes: int, workers: int, parts: int, chained: bool
+) -> None:
+    """Four parts a worker, as far as there are as many episodes, whatever the numbers."""
+    rollout, _ = make_rollout(find_environment("CartPole-v1", max_episode_steps=3), MLP((4,)))
+    recipe = Recipe(seed=3, network=rollout.network, initial_std=1.0, mutation_std=0.1)
+    chains = Chains.begun(recipe, 0, range(candidates))
+    request = Request(parameters=chains if chained else chains.dense(), episodes=episodes)
+    seeds, watched = np.arange(episodes), Watched(workers)
+    theirs = rollout.spread(request, seeds, watched)
+    assert len(watched.messages) == parts
+    np.testing.assert_array_equal(theirs.lengths, rollout(request, seeds).lengths)
+    measured = [pickle.loads(message) for message in watched.messages]
+    assert sum(len(part.request.parameters) * len(part.seeds) for part in measured) == candidates * episodes
+
+
+def test_seeds_travel_and_no_vector_does() -> None:
+    """A million weights are 4 MB; the part of a population that a worker gets is 600 bytes and 8 a link."""
+    rollout, _ = make_rollout(find_environment("CartPole-v1", max_episode_steps=1), MLP((998, 998)))
+    assert rollout.network.size > 1_000_000
+    chains = Chains.begun(Recipe(seed=3, network=rollout.network, initial_std=1.0, mutation_std=0.1), 0, range(8))
+    for generation in range(1, 11):
+        chains = chains.mutated(generation, range(8))
+    watched = Watched(2)
+    rollout.spread(Request(parameters=chains, episodes=1), np.array([7]), watched)
+    assert len(watched.messages) == 8
+    assert max(map(len, watched.messages)) < 1200
+    assert len(packed(rollout)) < 4000
+
+
+def test_children_of_one_parent_go_to_one_worker() -> None:
+    """So that it is rebuilt once, and not by each worker."""
+    rollout, _ = make_rollout(find_environment("CartPole-v1", max_episode_steps=1), MLP((4,)))
+    recipe = Recipe(seed=3, network=rollout.network, initial_std=1.0, mutation_std=0.1)
+    parents = Chains.begun(recipe, 0, range(8))
+    children = parents[np.repeat(np.arange(8), 5)].mutated(1, range(40))
+    watched = Watched(2)
+    rollout.spread(Request(parameters=children, episodes=1), np.array([7]), watched)
+    families = [{int(link) for link in pickle.loads(part).request.parameters.links[:, 0]} for part in watched.messages]
+    assert families == [{parent} for parent in range(8)]
 
 
 @pytest.mark.parametrize("kind", [NativeRollout, GeneralRollout])

@@ -232,7 +232,31 @@ def test_nothing_that_was_given_is_changed() -> None:
         clean.value = 0.0  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("value", [np.float32(2.0), np.array(2.0), 2, np.int64(2), True])
+@pytest.mark.parametrize("batched", [False, True])
+def test_zero_has_no_sign(batched: bool) -> None:
+    for zero in (0.0, -0.0):
+        found = cartwheel.minimize(
+            lambda x, zero=zero: np.full(x.shape[:-1], zero), [1.0], sigma=1.0, target=0.0, batched=batched
+        )
+        assert str(found.value) == "0.0"
+
+
+@NAMES
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("batched", [False, True])
+def test_values_whose_sum_is_too_large(name: str, sign: float, batched: bool) -> None:
+    """No warning, which would be an error here, and the mean of an x's values is as large as they are."""
+
+    def f(x: Vector) -> Any:
+        return sign * 1.7e308 * (1.0 - 1e-3 * np.abs(x).clip(0.0, 1.0).sum(axis=-1))
+
+    found = cartwheel.minimize(
+        f, [1.0, 1.0], algorithm=name, sigma=1.0, max_evaluations=300, batched=batched, episodes=2
+    )
+    assert found.value == pytest.approx(float(f(found.x)))
+
+
+@pytest.mark.parametrize("value", [np.float32(2.0), np.array(2.0), 2, np.int64(2), True, np.True_])
 def test_numbers_of_all_kinds(value: Any) -> None:
     assert cartwheel.minimize(lambda x: value, [0.0], sigma=1.0, max_evaluations=1).value == float(value)
 

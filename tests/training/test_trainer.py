@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 import cartwheel
+from cartwheel.algorithms.genetic import Genetic
 from cartwheel.cli import api
-from cartwheel.errors import EnvironmentFault, UsageError
+from cartwheel.errors import EnvironmentFault, StorageError, UsageError
 from cartwheel.experience.records import Experience, Request
 from cartwheel.storage.metrics import delete_result
 from cartwheel.storage.run import Run
@@ -396,6 +397,19 @@ def test_a_checkpoint_of_other_settings_is_a_readable_error(tmp_path: Path) -> N
     config["genetic"]["population"] = 13
     run.write_config(config)
     with pytest.raises(cartwheel.CartwheelError, match="does not fit its settings"):
+        cartwheel.resume(run, hooks=[], generations=9)
+
+
+@pytest.mark.parametrize("problem", [IndexError, KeyError, TypeError, ValueError])
+def test_whatever_a_checkpoint_that_does_not_fit_makes_of_it_is_a_readable_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: type[Exception]
+) -> None:
+    def restore(self: Genetic, state: Any) -> None:
+        raise problem("no such place")
+
+    run = train(tmp_path, "x")
+    monkeypatch.setattr(Genetic, "restore", restore)
+    with pytest.raises(StorageError, match=r"the checkpoint of x does not fit its settings: .*no such place"):
         cartwheel.resume(run, hooks=[], generations=9)
 
 

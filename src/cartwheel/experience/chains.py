@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -55,11 +55,6 @@ class Recipe:
     network: Start
     initial_std: float
     mutation_std: float
-
-    def __post_init__(self) -> None:
-        # A copy, without what the network may have worked out and kept: a message is not to carry that.
-        if is_dataclass(self.network) and not isinstance(self.network, type):
-            object.__setattr__(self, "network", replace(self.network))
 
     def first(self, generation: int, place: int) -> Array:
         """The vector `(n,)` that a chain begins with."""

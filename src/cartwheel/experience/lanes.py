@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.kernels.network import AFTER, BEFORE, MEMORY, OUTPUT, SEEN, THETA, Lanes
-from cartwheel.kernels.vector import BLOCK
+from cartwheel.kernels.network import AFTER, BEFORE, MEMORY, OUTPUT, PARAMETERS, SEEN, THETA, Lanes
+from cartwheel.kernels.vector import BLOCK, TOGETHER, WIDTHS
 from cartwheel.nn.flat import ACTIVATIONS
 from cartwheel.policies.actions import ActionHead
 from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
@@ -19,24 +19,24 @@ from cartwheel.policies.graph import GraphNetwork
 from cartwheel.policies.networks import LayeredNetwork, Network, Perceptron
 from cartwheel.policies.normalisation import Normalisation
 
-# The perceptron's engine runs sixteen lanes together, whose weights have to be near. Beyond so many parameters they are
-# not, and a program is faster: see `python -m benchmarks acting`.
-_NEAR = 2048
+# Sixteen lanes together are the fastest way for a perceptron while it has few parameters. Beyond so many, units
+# together are: what a lane costs that takes up a candidate grows with them. See `python -m benchmarks acting`.
+_FEW = 1024
 
-# Each lane of a program has a copy of its buffer; so many bytes of parameters in all lanes together.
-_LANE_BYTES = 64 << 20
+# So many bytes of parameters in all lanes together: where units go together, what the second cache keeps; each lane of
+# a program has a copy of its buffer.
+_LANE_BYTES = {"units": 512 << 10, "program": 64 << 20}
 
 
 class Actor:
     """A network and an action head; `lanes` gives them room to act in.
 
-    `engine` is "perceptron" or "program"; both make the same numbers.
+    `engine` is "perceptron" or "units", both for perceptrons, or "program"; all make the same numbers.
     """
 
     def __init__(self, network: Network, head: ActionHead, engine: str | None = None) -> None:
         self.network, self.head = network, head
-        near = isinstance(network, Perceptron) and network.size <= _NEAR
-        self.engine = engine or ("perceptron" if near else "program")
+        self.engine = engine or _fastest(network)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_program"}  # which holds addresses
@@ -48,22 +48,27 @@ class Actor:
 
     def most(self, count: int) -> int:
         """At most so many lanes, fewer where each holds a large network."""
-        return count if self.engine == "perceptron" else max(1, min(count, _LANE_BYTES // (4 * self.network.size)))
+        if self.engine == "perceptron":
+            return count
+        return max(1, min(count, _LANE_BYTES[self.engine] // (4 * self.network.size)))
 
     def lanes(self, count: int, normalisation: Normalisation | None = None) -> Lanes:
-        """Room for so many lanes; for a perceptron for a multiple of `BLOCK` of them."""
+        """Room for so many lanes; for a perceptron for a multiple of `BLOCK` of them, by units of `TOGETHER`."""
         network, head = self.network, self.head
-        if self.engine == "perceptron":
-            count = -(-count // BLOCK) * BLOCK
+        together = {"perceptron": BLOCK, "units": TOGETHER, "program": 1}[self.engine]
+        count = -(-count // together) * together
         none, none2, no_floats = np.zeros(0, np.int64), np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
-        if self.engine == "perceptron":
-            assert isinstance(network, Perceptron)  # the only one that this engine is chosen for
-            widest = max(network.sizes)
+        sizes, activation, weights, numbers = none, 0, none2, none2
+        targets, rows, integers, places = none, np.zeros((0, 0), np.int64), none, none
+        widest = max(network.inputs, network.outputs)
+        if isinstance(network, Perceptron) and self.engine != "program":
             sizes, activation = np.array(network.sizes, np.int64), list(ACTIVATIONS).index(network.activation)
-            weights = _aligned((network.size, count))
-            targets, rows, numbers, integers, places = none, np.zeros((0, 0), np.int64), none2, none, none
+        if self.engine == "perceptron":
+            widest, weights = int(sizes.max()), _aligned((network.size, count))
+        elif self.engine == "units":
+            places, room = _behind(network.size, sizes)
+            numbers = _aligned((count, room))
         else:
-            widest, sizes, activation, weights = max(network.inputs, network.outputs), none, 0, none2
             targets, rows, buffer, integers, places = self._program
             numbers, integers = np.tile(buffer, (count, 1)), integers.copy()
         return Lanes(
@@ -83,6 +88,21 @@ class Actor:
             layers=_aligned((2, widest, count)),
             action=_aligned((head.size, count)),
         )
+
+
+def _fastest(network: Network) -> str:
+    """The engine that is chosen where none is named."""
+    if not isinstance(network, Perceptron):
+        return "program"
+    return "perceptron" if network.size <= _FEW else "units"
+
+
+def _behind(size: int, sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Places in a row that begins with so many parameters and goes on with room for two layers; the row's length."""
+    lines = -(-size // BLOCK), -(-(int(sizes.max()) + max(WIDTHS) - 1) // BLOCK)
+    places = np.zeros(9, np.int64)
+    places[[SEEN, PARAMETERS]] = BLOCK * lines[0], size
+    return places, BLOCK * (lines[0] + 2 * lines[1])
 
 
 def _recorded(network: Network) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
@@ -343,10 +342,6 @@ class _Episodes:
     def _go_on(self, lane: int) -> bool:
         """Note down a lane's episode, which is over, and take up the next."""
         candidate, episode = divmod(self.job[lane], len(self.seeds))
-        if not isfinite(self.total[lane]):
-            raise EnvironmentFault(
-                self.environment.name, self.seed[lane], self.length[lane], "reward", "the sum of rewards is not finite"
-            )
         self.measured.returns[candidate, episode] = self.total[lane]
         self.measured.lengths[candidate, episode] = self.length[lane]
         if self.measured.seen is not None:
@@ -376,24 +371,31 @@ def _check(request: Request, seeds: NDArray[np.int64], network: Network) -> None
 def _spread_by_slices(
     rollout: NativeRollout | GeneralRollout, request: Request, seeds: NDArray[np.int64], workers: Workers
 ) -> Experience:
-    """What comes of a request by workers who get some slices each.
-
-    Many candidates are shared out by candidates, a few over many episodes (a test) by episodes. A slice takes every
-    k-th, since neighbours are alike: the elites, who live long, stand at the front.
-    """
+    """What comes of a request by workers who get some slices each."""
     _check(request, seeds, rollout.network)
-    parameters, count = request.parameters, 1 if workers.workers == 1 else _SLICES * workers.workers
-    whole = _room(request, seeds, rollout.network)
-    if len(parameters) >= count:
-        places = [(slice(start, None, count), slice(None)) for start in range(count)]
-    else:
-        places = [(slice(None), slice(start, None, count)) for start in range(min(count, len(seeds)))]
+    whole, chained = _room(request, seeds, rollout.network), isinstance(request.parameters, Chains)
+    places = shares(len(request.parameters), len(seeds), workers.workers, chained)
     items = [_part(request, seeds, *place) for place in places]
     for place, part in zip(places, workers.map(_Measure(rollout), items), strict=True):
         whole.returns[place], whole.lengths[place] = part.returns, part.lengths
         if whole.seen is not None:
             whole.seen[place] = part.seen
     return whole
+
+
+def shares(candidates: int, episodes: int, workers: int, chained: bool = False) -> list[tuple[slice, slice]]:
+    """How `(P, E)` is cut for so many workers: by candidates, and where these are few by episodes as well.
+
+    A slice takes every k-th candidate, since neighbours are alike: the elites, who live long, stand at the front. Of
+    chains it takes neighbours: children of one parent, which has to be rebuilt but once for all of them.
+    """
+    count = 1 if workers == 1 else _SLICES * workers
+    columns = max(1, min(episodes, -(-count // max(1, candidates))))
+    rows = min(candidates, -(-count // columns))
+    cuts = [slice(start, None, rows) for start in range(rows)]
+    if chained:
+        cuts = [slice(candidates * k // rows, candidates * (k + 1) // rows) for k in range(rows)]
+    return [(cut, slice(start, None, columns)) for cut in cuts for start in range(columns)]
 
 
 def _part(request: Request, seeds: NDArray[np.int64], rows: slice, columns: slice) -> _Part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -29,6 +29,10 @@ class Network(ABC):
     inputs: int
     outputs: int
     activation: str
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is made of: a message is not to carry what it has worked out, such as a model of its own size."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def size(self) -> int:
