@@ -265,13 +265,23 @@ def test_it_ends_when_it_has_converged_and_stays_so(name: str) -> None:
     assert all(np.array_equal(ended[key], after[key]) for key in ended if key != "generation")
 
 
-def test_flat_returns_end_it() -> None:
-    algorithm = make([1.0, 2.0, 3.0])
+@pytest.mark.parametrize("name", ["cma-es", "sep-cma-es"])
+@pytest.mark.parametrize("value", [-500.0, -np.inf])
+def test_flat_returns_end_it_where_it_is(name: str, value: float) -> None:
+    """After 10 + 30 * 3 / 7 generations, rounded up; till then the order of equals moves nothing."""
+    algorithm = make([1.0, 2.0, 3.0], name)
+    tell(algorithm, -(algorithm.ask().parameters ** 2).sum(axis=1))
+    before = algorithm.state()
     generations = 0
     while algorithm.stopped is None:
-        tell(algorithm, np.full(len(algorithm.ask().parameters), -500.0))
+        tell(algorithm, np.full(len(algorithm.ask().parameters), value))
         generations += 1
-    assert 10 < generations < 60
+    after = algorithm.state()
+    assert generations == 23
+    assert algorithm.stopped.startswith("equalfunvalues:")
+    assert after["age"] == 24
+    for key in ("mean", "step", "C", "lengths", "path_sigma", "path_c"):
+        np.testing.assert_array_equal(after[key], before[key])
 
 
 # --- and what follows -------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -506,6 +507,16 @@ def test_a_species_that_does_not_rise_dies_out_but_for_the_bests_own() -> None:
     assert counts[-1] == 1
 
 
+def test_a_generation_that_failed_sets_no_record() -> None:
+    algorithm = neat(population=20)
+    told(algorithm, np.full(20, -np.inf))
+    np.testing.assert_array_equal(algorithm.state()["species_best"], -np.inf)
+    told(algorithm, np.full(20, -500.0))
+    state = algorithm.state()
+    assert state["species_best"].max() == -500.0
+    assert state["species_since"].min() == 0
+
+
 def test_there_are_about_as_many_species_as_wanted() -> None:
     means = {}
     for wanted in (3, 10, 30):
@@ -544,6 +555,51 @@ def test_resumed_equals_uninterrupted(options: dict[str, Any]) -> None:
         told(resumed, fitness)
     assert equal(whole.state(), resumed.state())
     assert resumed.ask().parameters.tobytes() == whole.ask().parameters.tobytes()
+
+
+def spoilt(state: dict[str, Any], name: str, place: Any, value: Any) -> dict[str, Any]:
+    array = state[name].copy()
+    array[place] = value
+    return {**state, name: array}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda s: spoilt(s, "genes", (0, 0), 10**6), "expected genes numbered from 0 to"),
+        (lambda s: spoilt(s, "genes", (0, 0), -1), "expected genes numbered from 0 to"),
+        (lambda s: spoilt(s, "genes", (0, 0), s["genes"][0, 1]), "expected genes in ascending order"),
+        (lambda s: spoilt(s, "nodes", (0, 0), 0), "expected nodes numbered from 3 to"),
+        (lambda s: spoilt(s, "nodes", slice(None), NONE), "expected genes between nodes that their genome has"),
+        (lambda s: {**s, "weights": s["weights"][1:]}, "expected weights of shape"),
+        (lambda s: {**s, "splits": s["splits"][1:]}, "expected links between"),
+        (lambda s: {**s, "splits": s["splits"][:, :1]}, r"expected splits as whole numbers \(k, 2\)"),
+        (lambda s: spoilt(s, "splits", (0, 0), 10**6), "expected splits of"),
+        (lambda s: spoilt(s, "splits", 0, s["splits"][1]), "expected each of splits once"),
+        (lambda s: {**s, "order": s["order"][1:]}, "expected an order of the"),
+        (lambda s: spoilt(s, "links", 0, 0), "expected links of 2 inputs and 1 outputs"),
+        (lambda s: {**s, "species_of": s["species_of"][1:]}, "expected species_of of shape"),
+        (lambda s: spoilt(s, "species_of", 0, 100), "expected species_of numbered from 0 on"),
+        (lambda s: spoilt(s, "species_of", 0, -1), "expected species_of numbered from 0 on"),
+        (lambda s: {**s, "species_best": s["species_best"][1:]}, "expected species_best for"),
+        (lambda s: {**s, "species_since": s["species_since"][1:]}, "expected species_since for"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(spoil: Callable[[dict[str, Any]], dict[str, Any]], said: str) -> None:
+    """And the algorithm is as it was before."""
+    algorithm, rng = (
+        neat(node_probability=0.5, link_probability=0.5, population=30, threshold=1.0),
+        np.random.default_rng(0),
+    )
+    for _ in range(15):
+        told(algorithm, rng.normal(size=30))
+    before = algorithm.state()
+    assert (before["nodes"][0] != NONE).any()
+    assert before["species_of"].max() > 0
+    assert (np.bincount(before["species_of"])[before["species_of"][0]]) > 1
+    with pytest.raises(ValueError, match=said):
+        algorithm.restore(spoil(before))
+    assert equal(algorithm.state(), before)
 
 
 def test_a_long_run_stays_within_its_room() -> None:

@@ -60,6 +60,8 @@ def test_infinite_returns_are_made_finite() -> None:
     np.testing.assert_array_equal(finite(np.array([-np.inf, 2.0, np.inf, 5.0])), [2.0, 2.0, 5.0, 5.0])
     np.testing.assert_array_equal(finite(np.array([-np.inf, np.inf])), [-1.0, 1.0])
     assert np.isfinite(finite(np.array([1e308, -1e308])).std())
+    np.testing.assert_array_equal(finite(np.array([-1.7e308, -1e308, -np.inf])), [-1e100] * 3)
+    np.testing.assert_array_equal(finite(np.array([1.7e308, 1e308, np.inf])), [1e100] * 3)
 
 
 def test_the_default_population_is_the_literatures() -> None:
@@ -132,15 +134,17 @@ def test_candidates_are_numbers_that_the_network_can_hold(name: str) -> None:
 _NEVER_END = ("genetic", "random-search", "hill-climbing")
 
 
-@pytest.mark.parametrize("name", ["snes", "xnes", "cma-es", "sep-cma-es"])
+@pytest.mark.parametrize("name", ["snes", "xnes", "cma-es", "sep-cma-es", "evolution-strategy"])
 def test_flat_returns_leave_the_mean_where_it_is(name: str) -> None:
+    """At the beginning, and after a step, whose path or moment would go on."""
     algorithm = on_point(name, [3.0, -2.0])
-    for _ in range(3):
-        P = len(algorithm.ask().parameters)
-        told(algorithm, np.full(P, 1.0))
-    mean = algorithm.state()["mean"]
-    if "cma" not in name:  # which has no ties, and wanders
-        np.testing.assert_allclose(mean, [3.0, -2.0], atol=1e-12)
+    for first in (None, algorithm.ask().parameters.sum(axis=1)):
+        if first is not None:
+            told(algorithm, first)
+        before = algorithm.state()["mean"]
+        for _ in range(3):
+            told(algorithm, np.full(len(algorithm.ask().parameters), 1.0))
+        np.testing.assert_allclose(algorithm.state()["mean"], before, rtol=0, atol=1e-12)
 
 
 # --- the mean is the policy -------------------------------------------------------------------------------------------
@@ -212,11 +216,12 @@ def test_adam_remembers() -> None:
     """Three steps against Kingma and Ba's algorithm 1, with their hats."""
     algorithm = on_point("evolution-strategy", [1.0, 2.0], initial_std=0.0, weight_decay=1.0, learning_rate=0.125)
     x, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
+    fitness = np.array([*range(16), *range(16), 0.0])  # equal on both sides: weight decay alone
     for t in range(1, 4):
-        g = -x  # flat returns: weight decay alone
+        g = -x
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         x = x + 0.125 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-        np.testing.assert_allclose(told(algorithm, np.zeros(33))[-1], x, rtol=1e-12)
+        np.testing.assert_allclose(told(algorithm, fitness)[-1], x, rtol=1e-12)
 
 
 def test_an_ars_step() -> None:

@@ -360,6 +360,30 @@ def test_name_that_is_taken(cartwheel):
     assert cartwheel("resume fisrt").err == "cartwheel: error: no run 'fisrt' in runs; did you mean 'first'?\n"
 
 
+@pytest.mark.parametrize(
+    ("about", "error"),
+    [
+        ({"environment": True}, "environment: expected an id, got True; give it yourself"),
+        ({"environment": 3}, "environment: expected an id, got 3; give it yourself"),
+        ({"environment": []}, "environment: expected an id, got []; give it yourself"),
+        ({"max_episode_steps": "x"}, "max_episode_steps: expected a whole number, got 'x'"),
+        ({"max_episode_steps": {}}, "max_episode_steps: expected a whole number, got {}"),
+        ({"max_episode_steps": 0}, "max_episode_steps: expected at least 1 and at most 1,000,000,000, got 0"),
+        ({"max_episode_steps": 10**30}, "max_episode_steps: expected at least 1 and at most 1,000,000,000, got 1"),
+        ({"env_args": 3}, "env_args: expected a table, got 3"),
+        ({"env_args": [["a", 1]]}, "env_args: expected a table, got [['a', 1]]"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "render"])
+def test_what_a_strangers_file_says_of_its_environment_is_checked(cartwheel, command, about, error):
+    policy = Policy(MLP((2,)), Box((4,), (-1.0,) * 4, (1.0,) * 4), Discrete(2), np.zeros(16, np.float32))
+    package.save(policy, "stranger.safetensors", about={"environment": "CartPole-v1", **about})
+    status, out, err = cartwheel(f"{command} stranger.safetensors")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"cartwheel: error: stranger.safetensors: {error}")
+    assert err.count("\n") == 1
+
+
 def test_policies_that_do_not_fit(cartwheel, workshop):
     small = Policy(MLP((2,)), Box((3,), (-1.0,) * 3, (1.0,) * 3), Discrete(2), np.zeros(14, np.float32))
     package.save(small, "small.safetensors")

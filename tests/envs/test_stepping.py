@@ -100,6 +100,8 @@ def test_flags_become_booleans(true: Any, false: Any) -> None:
         ((HERE, [1.0, 2.0], False, False, {}), "reward", "expected a number, got [1.0, 2.0]"),
         ((HERE, 1j, False, False, {}), "reward", "expected a number, got 1j"),
         ((HERE, np.nan, False, False, {}), "reward", "not finite: nan"),
+        ((HERE, 1.1e100, False, False, {}), "reward", "larger than 1e+100: 1.1e+100"),
+        ((HERE, -1e308, False, False, {}), "reward", "larger than 1e+100: -1e+308"),
         ((HERE, np.float32("-inf"), False, False, {}), "reward", "not finite: -inf"),
         ((HERE, 0, "yes", False, {}), "terminated", "expected true or false, got 'yes'"),
         ((HERE, 0, None, False, {}), "terminated", "expected true or false, got None"),

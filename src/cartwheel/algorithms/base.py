@@ -129,8 +129,18 @@ def fitness_of(request: Request, experience: Experience) -> NDArray[np.float64]:
     expected = (len(request.parameters), request.episodes)
     if experience.returns.shape != expected:
         raise ValueError(f"expected returns of shape {expected}, as asked for; got {experience.returns.shape}")
-    fitness: NDArray[np.float64] = experience.returns.mean(axis=1)
+    fitness = mean_of(experience.returns, axis=1)
     return np.where(np.isnan(fitness), -np.inf, fitness)
+
+
+def mean_of(returns: NDArray[np.float64], axis: int | None = None) -> Any:
+    """The mean of returns, of all or along an axis; finite where they are, even if their sum is not. Never warns."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = returns.mean(axis=axis)
+        if np.isfinite(means).all():
+            return means
+        count = returns.size if axis is None else returns.shape[axis]
+        return np.where(np.isfinite(means), means, (returns / count).sum(axis=axis))
 
 
 def leaders_of(request: Request, experience: Experience, count: int) -> list[Best]:

@@ -16,7 +16,8 @@ B D^2 B^T = C is decomposed anew every 1 / (10 n (c_1 + c_mu)) generations only,
 C^{-1/2} y is B z while the decomposition is as old as the samples, so that nothing is ever inverted.
 
 Deviations: returns are maximised. The best sample is handed over, not the mean. Where the best equals the one at 70 %
-of the order, sigma grows (the tutorial's B.3, "flat fitness"). The first mean is 0 unless `initial_std` says otherwise.
+of the order, sigma grows (the tutorial's B.3, "flat fitness"); where all are equal, there is no order, and nothing is
+learnt. The first mean is 0 unless `initial_std` says otherwise.
 """
 
 from __future__ import annotations
@@ -137,8 +138,13 @@ class CmaBase(Strategy[S, Samples]):
         if self._search.stop:
             return self._search  # a search that has ended stays as it is
         order = np.argsort(-fitness, kind="stable")
-        search = self._updated(Samples(noise.z[order], noise.y[order]), fitness[order])
-        stop = self._reason(search, fitness[order])
+        fitness = fitness[order]
+        if fitness[0] == fitness[-1]:
+            age = self._search.age + 1
+            search = replace(self._search, history=self._remembered(fitness, age), age=age)
+        else:
+            search = self._updated(Samples(noise.z[order], noise.y[order]), fitness)
+        stop = self._reason(search, fitness)
         return self._restarted(search, stop) if stop else search
 
     def _updated(self, noise: Samples, fitness: Array) -> S:

@@ -9,7 +9,8 @@ Source: T. Salimans et al., "Evolution Strategies as a Scalable Alternative to R
     theta <- theta + Adam(g)           (D. Kingma and J. Ba, "Adam", 2015, algorithm 1: alpha, beta_1, beta_2)
 
 Deviations: theta is measured too, as the last candidate: it is the policy that is handed over. Equal returns share
-their rank, so that flat returns give no direction. Actions are not perturbed, and the networks have no virtual batch
+their rank; where all are equal there is no direction, and no step, not even that of the decay, which Adam would make a
+full one. Actions are not perturbed, and the networks have no virtual batch
 normalisation.
 """
 
@@ -72,6 +73,8 @@ class EvolutionStrategy(Strategy[Search, Array]):
 
     def _learned(self, noise: Array, fitness: Array) -> Search:
         settings, mean = self.settings, self._search.mean
+        if (fitness == fitness[0]).all():
+            return self._search
         better, worse = np.split(centred_ranks(fitness), 2)  # u^+ and u^- (N/2,)
         g = (better - worse) @ noise / (settings.population * settings.sigma) - settings.weight_decay * mean
         return adam(self._search, g, settings.learning_rate)

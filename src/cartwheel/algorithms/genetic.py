@@ -27,7 +27,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Algorithm, Best, Entry, Parameters, State, best_of, fitness_of, leaders_of
+from cartwheel.algorithms.base import (
+    Algorithm,
+    Best,
+    Entry,
+    Parameters,
+    State,
+    best_of,
+    fitness_of,
+    leaders_of,
+    mean_of,
+)
 from cartwheel.algorithms.operators import (
     CROSSOVERS,
     MUTATIONS,
@@ -133,7 +143,7 @@ class Genetic(Algorithm):
         self._succeed(fitness, order[: self.settings.elites], restart=self._stuck(float(fitness.max())))
         figures = {
             "return_best": float(fitness[order[0]]),
-            "return_mean": float(fitness.mean()),
+            "return_mean": float(mean_of(fitness)),
             "return_worst": float(fitness[order[-1]]),
             "length_mean": float(experience.lengths.mean()),
         }

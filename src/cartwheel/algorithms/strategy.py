@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Algorithm, Best, Parameters, State, fitness_of, leaders_of
+from cartwheel.algorithms.base import Algorithm, Best, Parameters, State, fitness_of, leaders_of, mean_of
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Experience, Request
 from cartwheel.seeds import Purpose, generator
@@ -83,7 +83,7 @@ class Strategy(Algorithm, Generic[S, N]):
         self._enter(self._generation + 1, self._learned(noise, fitness[:-1] if self.measures_mean else fitness))
         return {
             "return_best": float(fitness.max()),
-            "return_mean": float(fitness.mean()),
+            "return_mean": float(mean_of(fitness)),
             "return_worst": float(fitness.min()),
             "length_mean": float(experience.lengths.mean()),
             **self._figures(),
@@ -171,11 +171,11 @@ def utilities(fitness: Array) -> Array:
 
 
 def finite(fitness: Array) -> Array:
-    """Returns `(P,)` to calculate with: what is infinite becomes the highest or lowest of the others."""
+    """Returns `(P,)` to calculate with, within `LARGEST`: infinite ones become the highest or lowest of the others."""
     known = fitness[np.isfinite(fitness)]
     if not len(known):
         return np.sign(fitness)
-    clipped: Array = fitness.clip(max(known.min(), -LARGEST), min(known.max(), LARGEST))
+    clipped: Array = fitness.clip(known.min(), known.max()).clip(-LARGEST, LARGEST)
     return clipped
 
 

@@ -7,12 +7,12 @@ than a text: reading and trying out what others made must not run their code.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.errors import UsageError
+from cartwheel.errors import UsageError, one_line
 from cartwheel.settings import FromFile, resolve
 from cartwheel.training.settings import TrainSettings
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from cartwheel.storage.run import Run
 
 
-def trusted(name: str | None, where: object) -> str:
+def trusted(name: Any, where: object) -> str:
     """The environment that a file names, if that is an id of Gymnasium's own; UsageError for the name of a module.
 
-    `where` is the file, which errors begin with.
+    `where` is the file, which errors begin with; `name` is what stands in it, of any type.
     """
     from cartwheel.envs.environment import look_up
 
-    if not name:
+    if name is None or name == "":
         raise UsageError(f"{where} names no environment; give one")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: environment: expected an id, got {one_line(repr(name))}; give it yourself")
     if ":" in name:
         raise UsageError(
             f"{where} names the environment {name}; what a file names is not imported: give it yourself (environment)"
@@ -69,7 +71,9 @@ def subject(
         policy, about = load(what), read_about(what)
         if environment is None:
             name = trusted(about.get("environment"), what)
-            found = find_environment(name, about.get("env_args"), about.get("max_episode_steps"))
+            told: dict[str, Any] = {key: about[key] for key in ("env_args", "max_episode_steps") if key in about}
+            settings = resolve(TrainSettings, FromFile(told, what))
+            found = find_environment(name, settings.env_args, settings.max_episode_steps)
         else:
             found = find_environment(environment)
         native = True

@@ -12,6 +12,8 @@ from cartwheel import spaces
 from cartwheel.envs.environment import Environment
 from cartwheel.errors import EnvironmentFault, one_line
 
+_LARGEST_REWARD = 1e100
+
 
 def checked_reset(environment: Environment, made: Any, seed: int) -> Any:
     """The first observation of the episode `seed`."""
@@ -23,15 +25,19 @@ def checked_reset(environment: Environment, made: Any, seed: int) -> Any:
 
 
 def checked_step(environment: Environment, made: Any, action: Any, seed: int, step: int) -> tuple[Any, float, Any, Any]:
-    """One step: (observation, reward, terminated, truncated), the reward a finite float, the observation as it came."""
+    """One step: (observation, reward, terminated, truncated), the observation as it came.
+
+    The reward is a float, of 1e100 at most: so sums and squares of returns stay finite, whatever is made of them.
+    """
     try:
         observation, reward, terminated, truncated, _ = made.step(action)
     except (Exception, SystemExit) as problem:
         raise EnvironmentFault(environment.name, seed, step, "step", _raised(problem)) from problem
     if reward.__class__ is not float:
         reward = _number(environment, reward, seed, step)
-    if not isfinite(reward):
-        raise EnvironmentFault(environment.name, seed, step, "reward", f"not finite: {reward}")
+    if not -_LARGEST_REWARD <= reward <= _LARGEST_REWARD:
+        fault = f"larger than {_LARGEST_REWARD:g}" if isfinite(reward) else "not finite"
+        raise EnvironmentFault(environment.name, seed, step, "reward", f"{fault}: {reward}")
     if terminated.__class__ is not bool or truncated.__class__ is not bool:
         terminated = _flag(environment, terminated, seed, step, "terminated")
         truncated = _flag(environment, truncated, seed, step, "truncated")

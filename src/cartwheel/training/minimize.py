@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Algorithm, Entry
+from cartwheel.algorithms.base import Algorithm, Entry, mean_of
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.errors import UsageError, one_line
 from cartwheel.experience.records import Experience, Request
@@ -123,7 +123,7 @@ class _Evaluations:
                     self.stop = BUDGET
                     return None
                 returns[place, episode] = -self._call(candidate)
-            if self._reached(candidate, -float(returns[place].mean())):
+            if self._reached(candidate, -float(mean_of(returns[place]))):
                 self.stop = TARGET
                 return None
         return Experience(returns=returns, lengths=np.ones(returns.shape, np.int64))
@@ -131,7 +131,7 @@ class _Evaluations:
     def _call(self, candidate: Vector) -> float:
         self.used += 1
         value = self.f(candidate.astype(np.float64))  # a copy: f may do with it what it likes
-        if isinstance(value, Real) or (
+        if isinstance(value, (Real, np.bool_)) or (
             isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "fiub"
         ):
             return float(value)
@@ -140,7 +140,7 @@ class _Evaluations:
     def _reached(self, candidate: Vector, value: float) -> bool:
         """Remember the candidate if it is the best so far; whether its value is the target."""
         if value < self.value:
-            self.x, self.value = candidate.astype(np.float64), value
+            self.x, self.value = candidate.astype(np.float64), value + 0.0  # 0, where it is -0
         return self.target is not None and value <= self.target
 
 
@@ -153,7 +153,7 @@ class _Batches(_Evaluations):
         rows = np.repeat(np.array([*candidates], np.float64), episodes, axis=0)[: self.limit - self.used]
         values = self._values(rows) if len(rows) else np.zeros(0)
         known = values[: len(rows) // episodes * episodes].reshape(-1, episodes)  # (K, E), of K whole candidates
-        reached = [self._reached(candidates[place], float(row.mean())) for place, row in enumerate(known)]
+        reached = [self._reached(candidates[place], float(mean_of(row))) for place, row in enumerate(known)]
         if any(reached):
             self.stop = TARGET
         elif len(rows) < len(candidates) * episodes:

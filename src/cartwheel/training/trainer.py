@@ -335,7 +335,7 @@ class Trainer:
         if state is not None:
             try:
                 self._take(state)
-            except (KeyError, TypeError, ValueError) as problem:
+            except (IndexError, KeyError, TypeError, ValueError) as problem:
                 raise StorageError(
                     f"the checkpoint of {self.run.name} does not fit its settings: {one_line(problem)}"
                 ) from None

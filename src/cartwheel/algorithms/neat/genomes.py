@@ -54,6 +54,24 @@ class Genomes:
         return Genomes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Genomes)))
 
 
+def check(genomes: Genomes, innovations: Innovations) -> None:
+    """ValueError for genomes with genes or nodes that the innovations don't know, or out of order."""
+    first = innovations.inputs + innovations.outputs
+    kinds = {
+        "genes": (genomes.genes, 0, len(innovations.sources)),
+        "nodes": (genomes.nodes, first, len(innovations.rank)),
+    }
+    for name, (rows, low, end) in kinds.items():
+        if not (((rows >= low) & (rows < end)) | (rows == NONE)).all():
+            raise ValueError(f"expected {name} numbered from {low} to {end - 1}, got others")
+        if not ((rows[:, :-1] < rows[:, 1:]) | (rows[:, 1:] == NONE)).all():
+            raise ValueError(f"expected {name} in ascending order, got another")
+    number = np.where(genomes.genes == NONE, 0, genomes.genes)
+    for ends in (innovations.sources[number], innovations.targets[number]):
+        if ((ends >= first) & (find(genomes.nodes, ends) < 0)).any():
+            raise ValueError("expected genes between nodes that their genome has, got others")
+
+
 def _count(rows: Integers) -> Integers:
     counts: Integers = (rows != NONE).sum(axis=1)
     return counts

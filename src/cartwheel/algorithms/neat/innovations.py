@@ -90,13 +90,31 @@ class Innovations:
         }
 
     def restored(self, state: Mapping[str, Any]) -> Innovations:
-        """Those of a state, for the same inputs and outputs; ValueError if it is of others."""
+        """Those of a state, for the same inputs and outputs; ValueError if it is of others, or no such tables."""
         made = Innovations(self.inputs, self.outputs)
-        first, ends = made._ends, [(source, target) for source, target in np.asarray(state["links"]).tolist()]
+        first, ends, splits = made._ends, _pairs(state, "links"), _pairs(state, "splits")
+        hidden, nodes = self.inputs + self.outputs, self.inputs + self.outputs + len(splits)
+        order = np.asarray(state["order"]).tolist()
         if ends[: len(first)] != first:
             raise ValueError(f"expected links of {self.inputs} inputs and {self.outputs} outputs, got others")
+        if not all(0 <= node < nodes for ends_of_one in ends for node in ends_of_one):
+            raise ValueError(f"expected links between {nodes} nodes, as splits has {len(splits)}, got others")
+        if not all(0 <= link < len(ends) for link, _ in splits):
+            raise ValueError(f"expected splits of {len(ends)} links, got others")
+        if sorted(order) != list(range(hidden, nodes)):
+            raise ValueError(f"expected an order of the {len(splits)} nodes that splits has, got another")
         made._ends, made._links = ends, {pair: number for number, pair in enumerate(ends)}
-        splits, hidden = np.asarray(state["splits"]).tolist(), self.inputs + self.outputs
-        made._nodes = {(link, nth): hidden + k for k, (link, nth) in enumerate(splits)}
-        made._order = np.asarray(state["order"]).tolist()
+        made._nodes = {pair: hidden + k for k, pair in enumerate(splits)}
+        made._order = order
         return made
+
+
+def _pairs(state: Mapping[str, Any], name: str) -> list[tuple[int, int]]:
+    """The rows of a table `(k, 2)`, no two of them equal; ValueError for what is none."""
+    table = np.asarray(state[name])
+    if table.ndim != 2 or table.shape[1] != 2 or table.dtype.kind not in "iu":
+        raise ValueError(f"expected {name} as whole numbers (k, 2), got {table.dtype} of shape {table.shape}")
+    pairs = [(one, other) for one, other in table.tolist()]
+    if len(set(pairs)) < len(pairs):
+        raise ValueError(f"expected each of {name} once, got some again")
+    return pairs

@@ -29,8 +29,18 @@ from typing import Any
 
 import numpy as np
 
-from cartwheel.algorithms.base import Algorithm, Best, Entry, Parameters, State, best_of, fitness_of, leaders_of
-from cartwheel.algorithms.neat.genomes import Genomes, compiled, minimal
+from cartwheel.algorithms.base import (
+    Algorithm,
+    Best,
+    Entry,
+    Parameters,
+    State,
+    best_of,
+    fitness_of,
+    leaders_of,
+    mean_of,
+)
+from cartwheel.algorithms.neat.genomes import Genomes, check, compiled, minimal
 from cartwheel.algorithms.neat.innovations import Innovations, Integers
 from cartwheel.algorithms.neat.settings import NeatSettings
 from cartwheel.algorithms.neat.species import Measure, Numbers, offspring, shares, speciate
@@ -97,7 +107,7 @@ class Neat(Algorithm):
         told = fitness_of(self._request, experience)
         figures = {
             "return_best": float(told.max()),
-            "return_mean": float(told.mean()),
+            "return_mean": float(mean_of(told)),
             "return_worst": float(told.min()),
             "length_mean": float(experience.lengths.mean()),
             "species": float(len(self._species.best)),
@@ -106,12 +116,13 @@ class Neat(Algorithm):
         }
         self._generation += 1
         rng = generator(self.seed, Purpose.VARIATION, self._generation)
-        self._succeed(finite(told), rng)
+        self._succeed(told, rng)
         return figures
 
-    def _succeed(self, fitness: Numbers, rng: np.random.Generator) -> None:
-        """The next generation."""
-        best, since = self._records(fitness)
+    def _succeed(self, told: Numbers, rng: np.random.Generator) -> None:
+        """The next generation, after these returns, some of which may be infinite."""
+        fitness = finite(told)
+        best, since = self._records(np.where(np.isneginf(told), told, fitness))  # what has failed sets no record
         counts = self._counts(fitness, since)
         living = np.flatnonzero(counts)
         members = [np.flatnonzero(self._species.of == one) for one in living]
@@ -179,17 +190,32 @@ class Neat(Algorithm):
         return {**numbers, **genomes, **species, **self._innovations.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from `state`; ValueError where it does not fit, and all stays as it is."""
         values = {}
         for field in fields(Genomes):
             own, came = getattr(self._genomes, field.name), np.array(state[field.name])
             if came.shape != own.shape:
                 raise ValueError(f"expected {field.name} of shape {own.shape}, got {came.shape}")
             values[field.name] = came.astype(own.dtype)
-        self._innovations = self._innovations.restored(state)
+        genomes, innovations, species = Genomes(**values), self._innovations.restored(state), _species_in(state)
+        check(genomes, innovations)
+        if species.of.shape != (len(genomes),):
+            raise ValueError(f"expected species_of of shape {(len(genomes),)}, got {species.of.shape}")
         self._generation, self._threshold = int(state["generation"]), float(state["threshold"])
-        species = {field.name: np.array(state[f"species_{field.name}"]) for field in fields(Species)}
-        self._enter(Genomes(**values), Species(**species))
+        self._innovations = innovations
+        self._enter(genomes, species)
+
+
+def _species_in(state: Mapping[str, Any]) -> Species:
+    """The species of a state; ValueError where its arrays don't belong together."""
+    of = np.array(state["species_of"])
+    best, since = np.array(state["species_best"], np.float64), np.array(state["species_since"], np.int64)
+    if of.dtype.kind not in "iu" or not np.array_equal(np.unique(of), np.arange(of.max(initial=-1) + 1)):
+        raise ValueError("expected species_of numbered from 0 on, each with members, got others")
+    for name, values in (("species_best", best), ("species_since", since)):
+        if values.shape != (of.max(initial=-1) + 1,):
+            raise ValueError(f"expected {name} for {of.max(initial=-1) + 1} species, got shape {values.shape}")
+    return Species(of.astype(np.int64), best, since)
 
 
 def _specify(general: Any, own: NeatSettings) -> Graph:
