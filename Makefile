@@ -50,6 +50,9 @@ clean:
 # PyTorch comes by pip, which unlike uv takes a build for the CPU from whatever sources pip is told of, and first.
 TORCH := $(BIN)/python -m pip install --quiet torch==2.13.0
 
+# gymnax wants an older Gymnasium than the one that is measured; what it needs else is in the group `bench`.
+GYMNAX := $(BIN)/python -m pip install --quiet --no-deps gymnax==1.0.1
+
 # install,WHAT: uv where it can be had, since it takes a tenth of the time; pip otherwise.
 define install
 	@if [ -x $(BIN)/uv ]; then \
@@ -72,6 +75,7 @@ endef
 .venv/bench: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing Cartwheel and what benchmarks need, peers among it, into .venv ..."
 	@$(TORCH)
+	@$(GYMNAX)
 	$(call install,-e . --group bench)
 
 .venv/oracles: .venv/dev

@@ -85,7 +85,7 @@ def twins() -> Iterator[Twin]:
         "box": action_head(Box((2,), (-1.0, 0.5), (1.0, 3.0))),
     }
     networks: list[tuple[Specification, tuple[str, ...]]] = [
-        (MLP(hidden, activation), ("perceptron", "program"))
+        (MLP(hidden, activation), ("perceptron", "units", "program"))
         for hidden in ((), (7,), (16, 5))
         for activation in ("relu", "tanh", "identity")
     ]

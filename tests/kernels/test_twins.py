@@ -59,22 +59,22 @@ def test_kernels_agree_with_compilation_off() -> None:
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
-@pytest.mark.parametrize("hidden", [(), (16,), (33, 20), (64, 64)])
-def test_both_engines_make_the_same_numbers(hidden: tuple[int, ...], activation: str) -> None:
+@pytest.mark.parametrize("hidden", [(), (16,), (33, 20), (64, 64), (5, 70, 9)])
+def test_all_engines_make_the_same_numbers(hidden: tuple[int, ...], activation: str) -> None:
     """To the bit: so that which of them is the faster one may decide."""
     head = action_head(Box((3,), (-1.0,) * 3, (1.0,) * 3))
     network = MLP(hidden, activation).build(7, 3)
     theta = np.random.default_rng(0).normal(scale=0.2, size=(32, network.size)).astype(np.float32)
     observation = np.random.default_rng(1).normal(size=(7, 32)).astype(np.float32)
     actions = []
-    for engine in ("perceptron", "program"):
+    for engine in ("perceptron", "units", "program"):
         room = Actor(network, head, engine).lanes(32)
         for lane in range(32):
             load(room, lane, theta[lane])
         room.layers[0, :7] = observation
         act(32, *room)
         actions.append(room.action)
-    assert actions[0].tobytes() == actions[1].tobytes()
+    assert actions[0].tobytes() == actions[1].tobytes() == actions[2].tobytes()
     assert np.unique(actions[0]).size > 32
 
 

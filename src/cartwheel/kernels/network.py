@@ -1,8 +1,9 @@
 """Networks at work in lanes: each lane has its own weights, memory and observation, and gets its own action.
 
-Two engines make the same numbers. A perceptron of control size runs in all lanes together, sixteen to a vector
-(`perceptron.py`); every other network as a program that was recorded for one lane and is run lane after lane, each on
-its own copy of the program's buffer. What one lane gets never depends on the others.
+Three engines make the same numbers. A perceptron of control size runs in all lanes together, sixteen to a vector; a
+larger one in a few lanes at a time, sixteen units to a vector (both in `perceptron.py`); every other network as a
+program that was recorded for one lane and is run lane after lane, each on its own copy of the program's buffer. What
+one lane gets never depends on the others.
 Level of agreement with `Network.advance` and `ActionHead.decide`: that of the program's opcodes.
 """
 
@@ -14,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
+from cartwheel.kernels import perceptron
 from cartwheel.kernels.compile import compiled, merged
 from cartwheel.kernels.memory import pointer, shifted
 from cartwheel.kernels.opcodes.registry import run_rows
-from cartwheel.kernels import perceptron
 
 #: Observations that are normalised are clipped to so many deviations.
 LARGEST = 10.0
@@ -26,8 +27,9 @@ LARGEST = 10.0
 class Lanes(NamedTuple):
     """A network, an action head, and the room that L lanes need.
 
-    A perceptron has `sizes`, the unit counts (k,), the place of its activation, and weights (n, L); a recorded program
-    has targets (R,), rows (R, ROW), a buffer for each lane, numbers (L, S), its integers, and `places` in a buffer.
+    A perceptron has `sizes`, the unit counts (k,), and the place of its activation. In lanes together it has weights
+    (n, L); by units a buffer for each lane, numbers (L, S), and `places` in a buffer. A recorded program has these two
+    as well, targets (R,), rows (R, ROW), and its integers.
     Observations are (x - shift) * scale where these have numbers (d,). Outputs become actions by groups, low and high,
     as `ActionHead` says. Row k of `layers[0]` (2, h, L) is the k-th number of each lane's observation; the actions
     come into `action` (a, L).
@@ -169,6 +171,8 @@ def decide(
     source = 1
     if len(places) == 0:
         source = perceptron.forward(lanes, weights, sizes, activation, layers)
+    elif len(targets) == 0:
+        perceptron.forward_by_units(lanes, sizes, activation, numbers, places[SEEN], layers)
     else:
         _replay(lanes, targets, rows, numbers, integers, places, layers)
     if groups.shape[0] > 0:

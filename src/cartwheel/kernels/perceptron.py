@@ -1,5 +1,8 @@
-"""The multi-layer perceptron over lanes: each column has its own weights and inputs.
+"""The multi-layer perceptron over lanes: each lane has its own weights and inputs.
 
+`forward` makes one unit of sixteen lanes at once, whose weights lie side by side: the fastest way while these are few.
+`forward_by_units` makes up to 64 units of a lane at once, whose weights lie as in theta: a lane that takes up another
+candidate only copies them, where the other way must put them down one by one.
 Level of agreement with `nn.flat.dense_forward`: EXACT with relu, ULP where a tanh is in it; with the same network as a
 recorded program: EXACT. What one lane gets never depends on the others.
 """
@@ -10,7 +13,7 @@ from typing import Any
 
 from cartwheel.kernels import elementary
 from cartwheel.kernels.compile import compiled, merged
-from cartwheel.kernels.vector import BLOCK, affine
+from cartwheel.kernels.vector import BLOCK, TOGETHER, WIDTHS, affine, units
 
 IDENTITY, RELU, TANH = 0, 1, 2  # places in nn.flat.ACTIVATIONS
 
@@ -55,10 +58,11 @@ def load(lane: int, theta: Any, candidate: int, sizes: Any, weights: Any) -> Non
 
 @merged
 def forward(lanes: int, weights: Any, sizes: Any, activation: int, layers: Any) -> int:
-    """The outputs of the first `lanes` lanes, for weights (n, L) as `load` laid them, and inputs in layers[0, :d]; in which half they stand.
+    """The outputs of the first `lanes` lanes, for weights (n, L) as `load` laid them, and inputs in layers[0, :d].
 
-    `layers` (2, h, L) is used up: the network's layers stand in its halves by turns. L is a multiple of BLOCK: lanes
-    are computed by the block, those that are not in use along with the others.
+    Returned is in which half of `layers` the outputs stand. `layers` (2, h, L) is used up: the network's layers stand
+    in its halves by turns. L is a multiple of BLOCK: lanes are computed by the block, those that are not in use along
+    with the others.
     """
     offset = 0
     last = sizes.shape[0] - 2
@@ -67,3 +71,56 @@ def forward(lanes: int, weights: Any, sizes: Any, activation: int, layers: Any) 
         _layer(lanes, weights, offset, layers, k % 2, inputs, outputs, activation if k < last else IDENTITY)
         offset += (inputs + 1) * outputs
     return (last + 1) % 2  # type: ignore[no-any-return]
+
+
+# --- by units --------------------------------------------------------------------------------------------------------
+
+
+@compiled()
+def _width(rest: int) -> int:
+    """How many units to make next, for so many that are left: some more than these, if need be, for nothing."""
+    width = WIDTHS[0]
+    while width // 2 >= rest and width > WIDTHS[-1]:
+        width //= 2
+    return width
+
+
+@merged
+def _layer_by_units(
+    lane: int, numbers: Any, offset: int, source: int, inputs: int, target: int, outputs: int, activation: int
+) -> None:
+    """A layer of the TOGETHER lanes from `lane` on; its places in each of their rows are those of `units`."""
+    o = 0
+    while o < outputs:
+        width = _width(outputs - o)
+        units(numbers, lane, width, offset + o, outputs, source, inputs, target + o, activation == RELU)
+        o += width
+    if activation == TANH:
+        for row in range(lane, lane + TOGETHER):
+            for o in range(outputs):
+                numbers[row, target + o] = elementary.tanh(numbers[row, target + o])
+
+
+@merged
+def forward_by_units(lanes: int, sizes: Any, activation: int, numbers: Any, seen: int, layers: Any) -> None:
+    """layers[1, :o] from layers[0, :d], for `lanes` lanes; a lane's row of numbers (L, S) begins with its theta.
+
+    From `seen` on it has room for two layers, each with 63 numbers to spare. L is a multiple of TOGETHER: lanes are
+    computed by so many, those that are not in use along with the others.
+    """
+    half = (numbers.shape[1] - seen) // 2
+    last = sizes.shape[0] - 2
+    for lane in range(0, lanes, TOGETHER):
+        offset, source, target = 0, seen, seen + half
+        for row in range(lane, lane + TOGETHER):
+            for k in range(sizes[0]):
+                numbers[row, source + k] = layers[0, k, row]
+        for k in range(last + 1):
+            inputs, outputs = sizes[k], sizes[k + 1]
+            chosen = activation if k < last else IDENTITY
+            _layer_by_units(lane, numbers, offset, source, inputs, target, outputs, chosen)
+            offset += (inputs + 1) * outputs
+            source, target = target, source
+        for row in range(lane, lane + TOGETHER):
+            for k in range(sizes[last + 1]):
+                layers[1, k, row] = numbers[row, source + k]

@@ -1,4 +1,4 @@
-"""Sixteen sums of products at once: the loop that acting spends its time in, written in LLVM's vectors.
+"""Sixteen sums of products at once: the loops that acting spends its time in, written in LLVM's vectors.
 
 Numba's own vectoriser has to suppose that the arrays overlap, and so stores and loads each partial sum; here it stays
 in a register, which is five times faster for a network of control size. With compilation off, NumPy does the same.
@@ -96,5 +96,115 @@ def _generate_affine(context: Any, builder: Any, signature: Any, arguments: Any)
     return context.get_dummy_value()
 
 
+# --- by units --------------------------------------------------------------------------------------------------------
+
+#: Lanes whose units are made together: while one sum waits for its last addition, the others go on.
+TOGETHER = 4
+#: How many units of a lane can be made at once.
+WIDTHS = (64, 32, 16, 8, 4)
+# So many sums of BLOCK units at once: they are held in registers.
+_SUMS = 8
+
+
+def units(
+    numbers: Any,
+    lane: int,
+    width: int,
+    first: int,
+    step: int,
+    source: int,
+    inputs: int,
+    target: int,
+    rectified: bool,
+) -> None:
+    """`width` units of a layer, one of WIDTHS, in each of the rows from `lane` to `lane + TOGETHER` of numbers (L, S).
+
+    In such a row, numbers[target + j] = sum over i < inputs of numbers[first + i * step + j] * numbers[source + i], in
+    the order of i and rounded each time, then + numbers[first + inputs * step + j]; `rectified` makes 0 of what is
+    negative.
+    """
+    for row in numbers[lane : lane + TOGETHER]:
+        total = np.zeros(width, np.float32)
+        for i in range(inputs):
+            total += row[first + i * step :][:width] * row[source + i]
+        total += row[first + inputs * step :][:width]
+        row[target : target + width] = np.maximum(total, np.float32(0.0)) if rectified else total
+
+
+def _typed_units(
+    typing_context: Any,
+    numbers: Any,
+    lane: Any,
+    width: Any,
+    first: Any,
+    step: Any,
+    source: Any,
+    inputs: Any,
+    target: Any,
+    rectified: Any,
+) -> Any:
+    """`units` for Numba: its signature, and what generates its code."""
+    n = types.intp
+    return types.void(numbers, n, n, n, n, n, n, n, types.boolean), _generate_units
+
+
+def _generate_units(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """For each width code of its own; the widest takes a part of the rows after the other."""
+    numbers, lane, width, *words = arguments
+    numbers = make_array(signature.args[0])(context, builder, numbers)
+    _, length = cgutils.unpack_tuple(builder, numbers.shape)
+    rows = [builder.mul(builder.add(lane, lane.type(number)), length) for number in range(TOGETHER)]
+    rows = [builder.gep(numbers.data, [row]) for row in rows]
+    done = builder.append_basic_block()
+    switch = builder.switch(width, done)
+    for case in WIDTHS:
+        block = builder.append_basic_block()
+        switch.add_case(width.type(case), block)
+        builder.position_at_end(block)
+        at_once = min(TOGETHER, _SUMS * BLOCK // case)
+        for start in range(0, TOGETHER, at_once):
+            _generate_width(builder, rows[start : start + at_once], case, words)
+        builder.branch(done)
+    builder.position_at_end(done)
+    return context.get_dummy_value()
+
+
+def _generate_width(builder: Any, rows: list[Any], width: int, words: Any) -> None:
+    """The code for so many units, with the arguments of `units` from `first` on."""
+    first, step, source, inputs, target, rectified = words
+    vector = ir.VectorType(ir.FloatType(), min(width, BLOCK))
+    zero = ir.Constant(vector, [0.0] * vector.count)
+    parts = range(0, width, vector.count)
+
+    def place(row: Any, offset: Any, part: int) -> Any:
+        start = builder.gep(row, [builder.add(offset, offset.type(part))])
+        return builder.bitcast(start, vector.as_pointer())
+
+    def load(row: Any, offset: Any, part: int) -> Any:
+        value = builder.load(place(row, offset, part))
+        value.align = 4
+        return value
+
+    def spread(row: Any, offset: Any) -> Any:
+        one = builder.insert_element(zero, builder.load(builder.gep(row, [offset])), ir.IntType(32)(0))
+        first_of_all = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+        return builder.shuffle_vector(one, zero, first_of_all)
+
+    totals = {(row, part): cgutils.alloca_once_value(builder, zero) for row in rows for part in parts}
+    with cgutils.for_range(builder, inputs) as loop:
+        start = builder.add(first, builder.mul(loop.index, step))
+        seen = {row: spread(row, builder.add(source, loop.index)) for row in rows}
+        for (row, part), total in totals.items():
+            product = builder.fmul(load(row, start, part), seen[row])
+            builder.store(builder.fadd(builder.load(total), product), total)
+    bias = builder.add(first, builder.mul(inputs, step))
+    for (row, part), total in totals.items():
+        result = builder.fadd(builder.load(total), load(row, bias, part))
+        positive = builder.select(builder.fcmp_ordered(">", result, zero), result, zero)
+        stored = builder.store(builder.select(rectified, positive, result), place(row, target, part))
+        stored.align = 4
+
+
 if not numba.config.DISABLE_JIT:
     affine = intrinsic(_typed_affine)
+    units = intrinsic(_typed_units)
