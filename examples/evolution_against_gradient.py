@@ -77,11 +77,12 @@ def by_gradient(model: MLP, budget: int) -> Any:
 def by_evolution(model: MLP, algorithm: str, budget: int, seed: int) -> Any:
     """The error in each evaluation (budget,) of an algorithm of `cartwheel.minimize`."""
     errors: list[float] = []
+    x = (2 * X - 1)[np.newaxis]  # (1, N, 1): the same for all candidates
 
     @capture
     def measured(population: Any) -> Any:
         with no_grad(), model.bound_to(population):
-            return F.mean((model((2 * X - 1)[np.newaxis]) - Y) ** 2, axis=(1, 2))
+            return F.mean((model(x) - Y) ** 2, axis=(1, 2))
 
     def f(population: Any) -> Any:
         values = measured(population.astype(np.float32)).data

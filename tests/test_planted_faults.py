@@ -50,8 +50,10 @@ FAULTS = [
     Fault(
         "a bias forgotten in the offset of the next layer",
         "kernels/perceptron.py",
-        "offset += (inputs + 1) * outputs",
-        "offset += inputs * outputs",
+        "        _layer(lanes, weights, offset, layers, k % 2, inputs, outputs, activation if k < last else IDENTITY)\n"
+        "        offset += (inputs + 1) * outputs",
+        "        _layer(lanes, weights, offset, layers, k % 2, inputs, outputs, activation if k < last else IDENTITY)\n"
+        "        offset += inputs * outputs",
         "kernels/test_twins.py",
     ),
     Fault(
@@ -609,37 +611,37 @@ FAULTS = [
     ),
     Fault(
         "a row that is never checked",
-        "nn/capture/program.py",
+        "nn/capture/checking.py",
         "        if span.first != span.last and not any(",
         "        if False and not any(",
         "nn/test_capture.py",
     ),
     Fault(
         "an optimizer that is not told of its updates",
-        "nn/capture/program.py",
-        "self.optimizer._step += times",
+        "nn/capture/learners.py",
+        "optimizer._step += rounds * self.learnt.updates",
         "pass",
         "nn/test_capture.py",
     ),
     Fault(
         "the memory of eager steps not taken over",
-        "nn/capture/program.py",
+        "nn/capture/learners.py",
         "            if known.get(name) is not array:",
         "            if False:",
         "nn/test_capture.py",
     ),
     Fault(
         "recordings that are not compared",
-        "nn/capture/captured.py",
+        "nn/capture/form.py",
         "        if line != again:",
         "        if False:",
         "nn/test_capture.py",
     ),
     Fault(
         "a recording that changes theta",
-        "nn/capture/tape.py",
-        "            array[...] = numbers\n",
-        "            pass\n",
+        "nn/capture/memory.py",
+        "                root[...] = self._before[key]\n",
+        "                pass\n",
         "nn/test_capture.py",
     ),
     Fault(

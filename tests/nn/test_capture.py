@@ -272,14 +272,16 @@ def test_recording_changes_nothing() -> None:
     x, t = data(np.float32)
     step(x, t)
     theta, state = model.theta.copy(), optimizer.state()
-    drawn = nn.Config.rng.bit_generator.state
+    drawn, gradients = nn.Config.rng.bit_generator.state, [p.grad for p in model.params()]
     capture(step).program(x, t)
     np.testing.assert_array_equal(model.theta, theta)
     assert optimizer.state().keys() == state.keys()
     for name, value in optimizer.state().items():
         np.testing.assert_array_equal(value, state[name])
     assert nn.Config.rng.bit_generator.state == drawn
-    assert all(p.grad is None for p in model.params())
+    assert all(p.grad is g for p, g in zip(model.params(), gradients, strict=True))
+    capture(step)(x, t)
+    assert all(p.grad is None for p in model.params())  # a recorded step leaves none, and no old ones
 
 
 def test_eager_and_recorded_steps_can_alternate() -> None:

@@ -155,7 +155,7 @@ def test_an_index_of_truth_values_is_refused() -> None:
     x = np.array([1.0, -2.0, 3.0])
     with pytest.raises(RuntimeError, match=r"can't record"):
         capture(lambda x: F.sum(x[x > 0]))(x)
-    with pytest.raises(RuntimeError, match=r"index of truth values at .*test_capture_review_1.*F\.where\(mask"):
+    with pytest.raises(RuntimeError, match=r"test_capture_review_1.*index of truth values.*F\.where"):
         capture(lambda x, mask: F.sum(x[mask]))(x, np.array([True, True, True]))
     fixed = np.array([True, False, True])
     recorded = capture(lambda x: x[fixed] * 2.0)

@@ -21,7 +21,7 @@ from cartwheel.nn import capture as recording
 from cartwheel.nn import functions as F
 from cartwheel.nn.capture import capture
 from cartwheel.nn.capture.builder import LOWERINGS
-from cartwheel.nn.capture.tape import WHOLE_HOOKS, WHOLE_RULES
+from cartwheel.nn.capture.updates import WHOLE_HOOKS, WHOLE_RULES
 
 #: What a replay may be off by, of the largest number: sums have another order, and other functions other last places.
 RELATIVE = {"float32": 3e-5, "float64": 1e-11}

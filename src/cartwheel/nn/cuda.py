@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cartwheel.nn.array import namespace
-from cartwheel.nn.variable import raw
+from cartwheel.nn.variable import Variable, raw
 
 #: Whether CuPy is installed.
 gpu_enable: bool = find_spec("cupy") is not None
@@ -22,7 +22,7 @@ def get_array_module(x: Any) -> Any:
 
 def as_numpy(x: Any) -> Any:
     """An array, a Variable or a number as an array of NumPy's; one that is so already is not copied."""
-    x = raw(x)
+    x = x.data if isinstance(x, Variable) else x
     return x.get() if type(x).__module__.partition(".")[0] == "cupy" else np.asarray(x)
 
 

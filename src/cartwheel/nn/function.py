@@ -75,13 +75,14 @@ class Function:
         variables = [as_variable(as_array(x)) for x in inputs]
         if self.outputs:
             self._leave_earlier_call()
+        before = None if Config.tape is None else dict(vars(self))
         results = self.forward(*[x._data for x in variables])
         outputs = [self._output(y, results) for y in (results if isinstance(results, tuple) else (results,))]
         if Config.debug:
             self.place = place()
             check_finite(self.name, variables, outputs)
         if Config.tape is not None:
-            Config.tape.note_function(self, variables, outputs)
+            Config.tape.note_function(self, variables, outputs, before)
         if Config.enable_backprop:
             self.inputs, self.outputs, self.order = variables, [ref(y) for y in outputs], next(_order)
             self._likes = [(y.shape, y.dtype) for y in outputs]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
-_HERE = str(Path(__file__).parent)
+#: What is not the user's: this framework, and the module by which a Variable is copied.
+_PASSED = (str(Path(__file__).parent), copy.__file__)
 
 _Problem = TypeVar("_Problem", bound=Exception)
 
@@ -14,7 +16,7 @@ _Problem = TypeVar("_Problem", bound=Exception)
 def place() -> str:
     """The line of the user's program that led here, as `file:line`."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PASSED):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

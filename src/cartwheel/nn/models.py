@@ -35,6 +35,8 @@ class Model(Layer):
 
     def __call__(self, *inputs: Any, **how: Any) -> Any:
         """What `forward` gives."""
+        if Config.tape is not None:
+            Config.tape.models[id(self)] = self
         if self._settled is not None:
             self._checked()
             return self.forward(*inputs, **how)
@@ -47,7 +49,7 @@ class Model(Layer):
     @property
     def theta(self) -> Array:
         """All parameters as one vector (n,): what is written to it, or assigned, is written to the parameters."""
-        return self._vector(0)
+        return _met(self._vector(0))
 
     @theta.setter
     def theta(self, value: Any) -> None:
@@ -56,7 +58,7 @@ class Model(Layer):
     @property
     def averages(self) -> Array:
         """What is kept but not learnt (the averages of batch normalisation) as one vector, as `theta`."""
-        return self._vector(1)
+        return _met(self._vector(1))
 
     @averages.setter
     def averages(self, value: Any) -> None:
@@ -180,7 +182,17 @@ def _assign(name: str, vector: Array, value: Any) -> None:
     if getattr(array, "shape", None) != vector.shape:
         got = getattr(array, "shape", type(array).__name__)
         raise ValueError(f"{name}: expected an array {tuple(vector.shape)}, got {got}")
-    vector[...] = namespace(vector).asarray(array)
+    if Config.tape is None:
+        vector[...] = namespace(vector).asarray(array)
+    else:
+        Config.tape.assign(vector, array)
+
+
+def _met(vector: Array) -> Array:
+    """A model's vector; a step that is recorded may compute with it, and is told by the tape if it changes it."""
+    if Config.tape is not None:
+        Config.tape.last(vector)
+    return vector
 
 
 def _check_vector(vector: Any, size: int) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "pair",
     "plot_dot_graph",
     "reshape_sum_backward",
+    "soft_update",
     "sum_to",
 ]
 
@@ -83,6 +84,25 @@ def gradient_check(
     print(f"gradient_check: by differences {by_differences.shape}: {by_differences.ravel()[:10]} ...")
     print(f"gradient_check: by backward {by_backward.shape}: {by_backward.ravel()[:10]} ...")
     return False
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def soft_update(target: Any, source: Any, tau: float) -> None:
+    """Let a model follow another one: its theta becomes (1 - tau) theta + tau that of `source`, the same for averages.
+
+    For target networks; in a recorded step as well. tau is in (0, 1]; ValueError else, and for models of other sizes.
+    """
+    if not 0.0 < tau <= 1.0:
+        raise ValueError(f"expected tau above 0 and at most 1, got {tau}")
+    for name in ("theta", "averages"):
+        old, new = getattr(target, name), getattr(source, name)
+        if old.shape != new.shape:
+            raise ValueError(f"expected models of the same sizes, got {name} {old.shape} and {new.shape}")
+        if old.size:
+            kept = arithmetic.mul(old, 1.0 - tau)
+            setattr(target, name, arithmetic.add(kept, arithmetic.mul(new, tau)))
 
 
 # --- arrays and shapes -----------------------------------------------------------------------------------------------

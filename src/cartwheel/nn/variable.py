@@ -332,11 +332,15 @@ class Variable:
     def __repr__(self) -> str:
         if self._data is None:
             return "variable(None)"
+        if Config.tape is not None:  # they would be those of the recording for ever
+            return f"variable({self.dtype} {self.shape}, while a step is recorded)"
         numbers = str(self._data).replace("\n", "\n" + " " * 9)
         return f"variable({numbers})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         """A copy of the numbers; how they were made is not copied."""
+        if Config.tape is not None:
+            Config.tape.refuse("a Variable was copied", "F.copy gives a copy that is computed anew")
         copy = _new(type(self))
         memo[id(self)] = copy
         copy._data = None if self._data is None else namespace(self._data).asarray(self._data, copy=True)
@@ -349,6 +353,8 @@ class Variable:
 
     def __getstate__(self) -> tuple[Any, dict[str, Any]]:
         """What a pickle has: the numbers, and not how they were made."""
+        if Config.tape is not None:
+            Config.tape.refuse("a Variable was pickled")
         state: Any = object.__getstate__(self)
         others, slots = state
         slots.pop("cut", None)
@@ -382,8 +388,11 @@ class Parameter(Variable):
 
     @data.setter
     def data(self, value: Any) -> None:
-        if Config.tape is not None and self._data is not None:  # a size that is known now is no change
-            Config.tape.refuse(".data was set")
+        if Config.tape is not None:
+            if self._data is None:  # a size that is known now is no change
+                Config.tape.initialised = True
+            else:
+                Config.tape.refuse(".data was set", "Set it before the step, or assign to a model's theta")
         if not self.bound:
             self._data = None if value is None else _checked(value)
         elif value is not self._data:
@@ -394,6 +403,12 @@ class Parameter(Variable):
                     f"since the first forward; got data of shape {value.shape}"
                 )
             self._data[...] = value
+
+    def cleargrad(self) -> None:
+        """Forget the gradient."""
+        if Config.tape is not None:
+            Config.tape.keep_gradient(self)
+        self.grad = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         copy = super().__deepcopy__(memo)

@@ -87,14 +87,14 @@ class Selection:
         if not self.params:
             return np.zeros(0, np.float32)
         gradients = gradients_of(self.params, self.layout.names)
-        if Config.tape is not None and all(p.grad is not None for p in self.params):
-            return raw(concat([reshape(p.grad, (-1,)) for p in self.params]))
         data = self.params[0]._data
         xp = namespace(data)
-        lead = data.shape[: data.ndim - len(self.layout.shapes[0])]
+        lead, sizes = data.shape[: data.ndim - len(self.layout.shapes[0])], map(math.prod, self.layout.shapes)
+        if Config.tape is not None and all(p.grad is not None for p in self.params):
+            pieces = [reshape(p.grad, (*lead, size)) for p, size in zip(self.params, sizes, strict=True)]
+            return raw(concat(pieces, axis=-1))
         if not lead:
             return xp.concat(gradients, axis=None)
-        sizes = map(math.prod, self.layout.shapes)
         return xp.concat([xp.reshape(g, (*lead, size)) for g, size in zip(gradients, sizes, strict=True)], axis=-1)
 
     def present(self) -> Array:

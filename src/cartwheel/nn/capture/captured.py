@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,14 @@ from cartwheel.nn.capture import lower_products as lower_products
 from cartwheel.nn.capture import lower_recurrence as lower_recurrence
 from cartwheel.nn.capture import lower_reductions as lower_reductions
 from cartwheel.nn.capture import lowering as lowering
+from cartwheel.nn.capture.names import Names
 from cartwheel.nn.capture.program import Program
-from cartwheel.nn.capture.tape import Tape
-from cartwheel.nn.capture.types import float_type
-from cartwheel.nn.config import Config, using_config
-from cartwheel.nn.optimizers.base import Optimizer
+from cartwheel.nn.capture.recording import record
+from cartwheel.nn.capture.structures import mapped
+from cartwheel.nn.capture.watch import Watch
+from cartwheel.nn.config import Config
+from cartwheel.nn.functions.indexing import get_item
+from cartwheel.nn.functions.shape import stack
 from cartwheel.nn.variable import Variable, raw, wrapped
 
 #: How many shapes of inputs a step is recorded for, before a new one is taken for a mistake.
@@ -32,152 +36,150 @@ MOST_PROGRAMS = 16
 def capture(step: Callable[..., Any]) -> Captured:
     """The step, recorded for the shapes that it is called with, and then run by the interpreter.
 
-    `step(*inputs)` is ordinary code, which gets its inputs as Variables: a forward, and as far as wanted a loss,
-    `cleargrads`, `backward` and an optimizer's `update`. It gives a Variable, a tuple or a dict of them, or None. What
-    it does may not depend on the numbers that it is given, nor on counters and generators outside of the framework: it
-    is recorded twice, and RuntimeError says where the two differ.
+    `step(*inputs)` is ordinary code, which gets its inputs as Variables, by position: a forward, and as far as wanted a
+    loss, `cleargrads`, `backward` and an optimizer's `update`. It gives a Variable, a tuple or a dict of them, or None.
+    What it does may not depend on the numbers that it is given, nor on counters and generators outside of the
+    framework: it is run several times while it is recorded, and RuntimeError says where these differ. TypeError for
+    what can't be called.
     """
+    if not callable(step) or isinstance(step, type):
+        raise TypeError(f"expected a function of arrays to capture, got {step!r}")
     return Captured(step)
 
 
 class Captured:
-    """What `capture` gives."""
+    """What `capture` gives: to be called as the step is, from any thread, one call after the other.
+
+    Within another recorded step, and under `nn.debug()`, it runs the step itself. Copies are recorded anew.
+    """
 
     def __init__(self, step: Callable[..., Any]) -> None:
         self.step = step
-        self._programs: dict[Any, tuple[Program, Any]] = {}
+        self._programs: dict[Any, _Known] = {}
+        self._lock = threading.RLock()
+        self._names: Names | None = None
+
+    def __reduce__(self) -> Any:
+        """What copies and pickles are made of: a program belongs to the arrays that it was recorded with."""
+        return Captured, (self.step,)
 
     def __call__(self, *inputs: Any) -> Any:
         """One step: what it returns."""
         return self.repeat(1, *inputs)
 
     def repeat(self, times: int, *inputs: Any) -> Any:
-        """So many steps on the same inputs, in one call; what the last one returns."""
+        """So many steps on the same inputs, in one call; what the last one returns.
+
+        TypeError for what is no whole number, ValueError for one below 1.
+        """
+        times = index(times)
+        if times < 1:
+            raise ValueError(f"expected at least one step, got {times}")
         arrays = _arrays(inputs)
-        program, returned = self._recorded(arrays)
-        found = iter(program.run(arrays, times))
-        return _mapped(returned, lambda _: wrapped(next(found)))
+        if Config.tape is not None or Config.debug:
+            return [self._plain(arrays) for _ in range(times)][-1]
+        with self._lock:
+            known = self._recorded(_key(arrays), arrays)
+            return known.filled(known.program.run(arrays, times))
 
     def over(self, indices: Any, *inputs: Any) -> Any:
         """A step for each row of `indices (K, B)`, on these rows of the inputs (N, ...), in one call.
 
-        Gives what the step returns with an axis more, (K, ...). ValueError where the inputs have not the same number of
-        rows; IndexError for an index that is out of range.
+        Gives what the step returns with an axis more, (K, ...). Another K or N needs no other recording. ValueError
+        where inputs have not the same number of rows, or none; IndexError for an index that is out of range.
         """
         names, arrays = np.asarray(raw(indices)), _arrays(inputs)
         if names.ndim != 2 or names.dtype.kind not in "iu":
             raise ValueError(f"expected integers (minibatches, rows of each), got {names.dtype} {names.shape}")
-        lengths = {array.shape[0] if array.ndim else None for array in arrays}
-        if len(lengths) != 1 or None in lengths:
-            raise ValueError(f"expected inputs of the same number of rows, got {[array.shape for array in arrays]}")
-        sweep = (len(names), lengths.pop())
-        like = [np.resize(array, (names.shape[1], *array.shape[1:])) for array in arrays]
-        program, returned = self._recorded(like, sweep)
-        found = iter(program.run([names, *arrays], len(names)))
-        return _mapped(returned, lambda _: wrapped(next(found)))
+        shapes = [array.shape for array in arrays]
+        if len({shape[:1] for shape in shapes}) != 1 or () in shapes:
+            raise ValueError(f"expected inputs of the same number of rows, got {shapes}")
+        if names.size and not len(arrays[0]):
+            raise ValueError("expected inputs with rows to take minibatches of, got none")
+        if Config.tape is not None or Config.debug:
+            return self._plainly_over(names, arrays)
+        batch = names.shape[1]
+        with self._lock:
+            key = ("over", batch, *_key([array[:0] for array in arrays]))
+            known = self._recorded(key, arrays, batch)
+            return known.filled(known.program.over(names, arrays))
 
     def program(self, *inputs: Any) -> Program:
         """The program for inputs of these shapes and types; recorded if there is none yet."""
-        return self._recorded(_arrays(inputs))[0]
+        arrays = _arrays(inputs)
+        with self._lock:
+            return self._recorded(_key(arrays), arrays).program
 
-    def _recorded(self, arrays: list[Array], sweep: Any = None) -> tuple[Program, Any]:
-        key = sweep, *((array.shape, array.dtype.str) for array in arrays)
+    # --- without a program -------------------------------------------------------------------------------------------
+
+    def _plain(self, arrays: Sequence[Array]) -> Any:
+        """One step, not recorded, or as a part of what another one records. Gradients end at it, as in a replay."""
+        running = set() if Config.tape is None else Config.tape.running
+        if id(self) in running:
+            raise RuntimeError("a recorded step can't call itself")
+        running.add(id(self))
+        try:
+            return mapped(self.step(*map(wrapped, arrays)), lambda one: wrapped(raw(one)))
+        finally:
+            running.discard(id(self))
+
+    def _plainly_over(self, names: Array, arrays: Sequence[Array]) -> Any:
+        found: list[list[Any]] = []
+        for rows in names:
+            last = self._plain([get_item(array, rows) for array in arrays])
+            found.append([])
+            mapped(last, found[-1].append)
+        if not found:
+            raise ValueError("expected at least one minibatch, where the step itself is run")
+        kept = iter([wrapped(stack(list(map(raw, one)))) for one in zip(*found, strict=True)])
+        return mapped(last, lambda _: next(kept))
+
+    # --- recording ---------------------------------------------------------------------------------------------------
+
+    def _recorded(self, key: Any, arrays: Sequence[Array], batch: int | None = None) -> _Known:
+        key = (Config.train, Config.enable_backprop, *key)
         known = self._programs.get(key)
-        if known is None or not known[0].current:
+        if known is None or not known.watch.same():
             if known is None and len(self._programs) >= MOST_PROGRAMS:
                 raise RuntimeError(
                     f"this step was recorded for {MOST_PROGRAMS} different shapes of inputs already, and now comes "
                     f"{', '.join(str(array.shape) for array in arrays)}: fill batches up to one shape"
                 )
-            known = self._programs[key] = self._record([np.array(array, order="C") for array in arrays], sweep)
+            if batch is not None:
+                arrays = [np.resize(array, (batch, *array.shape[1:])) for array in arrays]
+            known = self._programs[key] = self._record(arrays, batch)
         return known
 
-    def _record(self, arrays: list[Array], sweep: Any) -> tuple[Program, Any]:
-        first, _ = self._taped(arrays)  # in which a model gathers its parameters
-        other = [_other(array) for array in arrays]
-        with _later({id(before.optimizer): before.optimizer for before in first.before}.values()):
-            changed, _ = self._taped(other)
-        tape, returned = self._taped(arrays)
-        outputs: list[Array] = []
-
-        def kept(one: Any) -> Any:
-            outputs.append(raw(one))
-            return outputs[-1]  # without the graph behind it
-
-        shape = _mapped(returned, kept)
-        _compare(tape, tape.form(arrays), changed.form(other))
-        return Program(tape, float_type(tape, arrays), arrays, outputs, sweep), shape
-
-    def _taped(self, arrays: list[Array]) -> tuple[Tape, Any]:
-        """Run the step once, note what it computes, and put back what it changed."""
-        tape = Tape(arrays)
-        before = copy.deepcopy(Config.rng)
-        try:
-            with using_config("tape", tape):
-                return tape, self.step(*map(wrapped, arrays))
-        finally:
-            tape.restore()
-            Config.rng = before
+    def _record(self, arrays: Sequence[Array], batch: int | None) -> _Known:
+        if self._names is None:
+            self._names = Names(self.step)
+        copies = [np.array(array, array.dtype.newbyteorder("="), order="C") for array in arrays]
+        return _Known(*record(self.step, copies, self._names, batch is not None))
 
 
-@contextmanager
-def _later(optimizers: Iterable[Optimizer]) -> Iterator[None]:
-    """As if some updates had been made, and other numbers drawn."""
-    found, generator = list(optimizers), Config.rng
-    try:
-        Config.rng = np.random.default_rng(0x5EED)
-        for optimizer in found:
-            optimizer._step += 7
-        yield
-    finally:
-        Config.rng = generator
-        for optimizer in found:
-            optimizer._step -= 7
+@dataclass(frozen=True)
+class _Known:
+    """A program, what it was recorded with, and what its step returns."""
+
+    program: Program
+    watch: Watch
+    returned: Any
+
+    def filled(self, arrays: list[Array]) -> Any:
+        """What the step returns, of these arrays."""
+        if isinstance(self.returned, np.ndarray):
+            return wrapped(arrays[0])
+        found = iter(arrays)
+        return mapped(self.returned, lambda _: wrapped(next(found)))
+
+
+def _key(arrays: Iterable[Array]) -> tuple[Any, ...]:
+    return tuple([(array.shape, array.dtype) for array in arrays])
 
 
 def _arrays(inputs: Iterable[Any]) -> list[Array]:
-    arrays = [np.asarray(raw(x)) for x in inputs]
+    arrays = [np.asarray(x._data if isinstance(x, Variable) else x) for x in inputs]
     for array in arrays:
         if array.dtype.kind not in "biuf":
             raise TypeError(f"expected arrays of numbers, got the type {array.dtype}")
     return arrays
-
-
-def _mapped(returned: Any, function: Callable[[Any], Any]) -> Any:
-    """The same structure, with a function of each Variable or array in the place of it."""
-    if isinstance(returned, tuple | list):
-        return type(returned)(_mapped(one, function) for one in returned)
-    if isinstance(returned, dict):
-        return {name: _mapped(one, function) for name, one in returned.items()}
-    if isinstance(returned, Variable | np.ndarray):
-        return function(returned)
-    if returned is None:
-        return None
-    raise TypeError(f"a recorded step gives Variables, got {type(returned).__name__}")
-
-
-def _other(array: Array) -> Array:
-    """Other numbers of the same kind: the same ones, in other places where there are several."""
-    moved = array
-    for axis, length in enumerate(array.shape):
-        if length > 1:
-            moved = np.roll(moved, 1, axis=axis)
-    if array.dtype.kind == "f" and np.array_equal(moved, array):
-        moved = array * array.dtype.type(0.984375)
-    return np.array(moved, order="C")
-
-
-def _compare(tape: Tape, form: list[Any], other: list[Any]) -> None:
-    """RuntimeError if two recordings of a step are not the same."""
-    for entry, line, again in zip(tape.entries, form, other, strict=False):
-        if line != again:
-            raise RuntimeError(
-                f"can't record this step: at {entry.place}, {entry.name} was computed otherwise when the step was run "
-                "with other numbers. Something there is decided, drawn or computed outside of the framework's "
-                "functions, from an input, a counter or a generator"
-            )
-    if len(form) != len(other):
-        raise RuntimeError(
-            f"can't record this step: it took {len(form)} operations, and {len(other)} when it was run with other "
-            "numbers"
-        )

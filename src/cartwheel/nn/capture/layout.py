@@ -35,6 +35,13 @@ class Place:
             for length, stride, wanted in zip(self.shape, self.strides, row_strides(self.shape), strict=True)
         )
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """The stretch [first, last) of the buffer in which its numbers lie."""
+        ends = [stride * (length - 1) for length, stride in zip(self.shape, self.strides, strict=True)]
+        first, last = sum(end for end in ends if end < 0), sum(end for end in ends if end > 0)
+        return (self.offset + first, self.offset + last + 1) if self.size else (self.offset, self.offset)
+
     def reshaped(self, shape: tuple[int, ...]) -> Place | None:
         """The same numbers in another shape; None if they would have to be moved."""
         return replace(self, shape=shape, strides=row_strides(shape)) if self.contiguous else None

@@ -13,7 +13,8 @@ from cartwheel.nn.array import Array
 from cartwheel.nn.capture.builder import Builder
 from cartwheel.nn.capture.layout import Place
 from cartwheel.nn.capture.lowering import bits, lowers
-from cartwheel.nn.capture.tape import WHOLE_HOOKS, WHOLE_RULES, Entry
+from cartwheel.nn.capture.tape import Entry
+from cartwheel.nn.capture.updates import WHOLE_HOOKS, WHOLE_RULES
 from cartwheel.nn.functions.products import _linear, matmul
 
 # --- products --------------------------------------------------------------------------------------------------------

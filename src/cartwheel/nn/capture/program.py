@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from cartwheel.kernels.opcodes import OPCODES, ROW, Span, interpreter, target
+from cartwheel.kernels.opcodes import OPCODES, interpreter, target
 from cartwheel.kernels.random import state_of, words_of
 from cartwheel.nn.array import Array
 from cartwheel.nn.capture.builder import Builder, Row
+from cartwheel.nn.capture.checking import Stretches, check_row, stretches
+from cartwheel.nn.capture.describing import described, timed
 from cartwheel.nn.capture.layout import Place
-from cartwheel.nn.capture.sweep import minibatches, traces
-from cartwheel.nn.capture.tape import Before, Tape
+from cartwheel.nn.capture.learners import Learner
+from cartwheel.nn.capture.sweep import Sweep, laid, minibatches, traces
+from cartwheel.nn.capture.tape import Tape
 from cartwheel.nn.config import Config
+from cartwheel.nn.variable import Parameter
 
 _NAMES = list(OPCODES)
-
-
-@dataclass(frozen=True)
-class Learner:
-    """An optimizer, and the arrays in which a program keeps its memory and its count of updates."""
-
-    optimizer: Any
-    memory: dict[str, Array]
-    count: Array
-    step: Array | None  # the same among the integers (1,), where a row counts it
-
-    def begin(self) -> None:
-        """Take over what the optimizer remembers, if it was used in between."""
-        known = self.optimizer._memory
-        for name, array in self.memory.items():
-            if known.get(name) is not array:
-                array[...] = known.get(name, 0.0)
-                known[name] = array
-        self.count[...] = self.optimizer._step
-        if self.step is not None:
-            self.step[...] = self.optimizer._step
-
-    def end(self, times: int) -> None:
-        """Tell the optimizer how many updates were made."""
-        self.optimizer._step += times
 
 
 class Program:
@@ -59,35 +36,41 @@ class Program:
         dtype: Any,
         inputs: Sequence[Array],
         outputs: Sequence[Array],
-        sweep: tuple[int, int] | None = None,
+        sweep: bool = False,
+        left: Sequence[Parameter] = (),
     ) -> None:
-        """`sweep` makes it one for (rounds, rows): inputs are then rows of larger arrays, others in each round."""
+        """`sweep` makes it one whose inputs are rows of larger arrays, others in each round.
+
+        `left` are the parameters that the step leaves with a gradient: after a run they have none.
+        """
         self.dtype = np.dtype(dtype)
         sizes = Builder(tape, dtype, dict.fromkeys(tape.lasting, 0))
-        _lower(sizes, tape, inputs, outputs, sweep)
+        _lower(sizes, tape, inputs, outputs, Sweep() if sweep else None)
         self.buffer = np.zeros(sizes.floats, dtype)
         self.integers = np.zeros(sizes.integers, np.int64)
         self.lasting = list(sizes.lasting.values())
         bases = {key: self._base(array) for key, array in sizes.lasting.items()}
         builder = Builder(tape, dtype, bases)
-        given, asked = _lower(builder, tape, inputs, outputs, sweep)
+        self._sweep = Sweep()
+        given, asked = _lower(builder, tape, inputs, outputs, self._sweep if sweep else None)
         for place, array in builder.constants:
             self.view(place)[...] = array
         self.rows: tuple[Row, ...] = tuple(builder.rows)
         #: Where the inputs and the outputs lie.
         self.given, self.asked = tuple(given), tuple(asked)
         self._given = list(map(self.view, given))
+        self._types = [array.dtype for array in outputs]
         #: Each gives an output, in the type that the step gave it in.
-        self._taken = [_taken(self.view(place), array.dtype) for place, array in zip(asked, outputs, strict=True)]
-        self._parameters = [(p, p._data) for p in tape.parameters.values()]
-        self._learners = [self._learner(tape, builder, before) for before in tape.before]
+        self._taken = [_taken(self.view(place), dtype) for place, dtype in zip(asked, self._types, strict=True)]
+        self._left = tuple(left)
+        self._learners = [
+            Learner(learnt, self.view(builder.steps[id(learnt.count._data)]))
+            if id(learnt.count._data) in builder.steps
+            else Learner(learnt, None)
+            for learnt in tape.learners.values()
+        ]
         self._generator = None if builder.generator is None else self.view(builder.generator).view(np.uint64)
         self._segments = self._cut()
-
-    def _learner(self, tape: Tape, builder: Builder, before: Before) -> Learner:
-        count = tape.counters[id(before.optimizer)]._data
-        step = builder.steps.get(id(count))
-        return Learner(before.optimizer, before.memory, count, None if step is None else self.view(step))
 
     def _base(self, array: Array) -> int:
         """How far an array lies from the buffer, in numbers."""
@@ -100,39 +83,36 @@ class Program:
 
     def check(self) -> None:
         """ValueError for a row that is none, or that reaches outside of the program's memory."""
-        floats = [(0, len(self.buffer))]
-        floats += [(base, base + array.size) for array, base in zip(self.lasting, self._bases(), strict=True)]
+        floats, integers = self._memory()
         for number, row in enumerate(self.rows):
-            if row.words is None:
-                continue
-            code = int(row.words[0])
-            if row.words.shape != (ROW,) or not 0 <= code < len(_NAMES):
-                raise ValueError(f"row {number} is no row of a program")
-            for span in OPCODES[_NAMES[code]].form(row.words):
-                self._check_span(number, span, [(0, len(self.integers))] if span.of_integers else floats)
+            if row.words is not None:
+                check_row(number, row.words, floats, integers)
 
-    def _bases(self) -> list[int]:
-        return list(map(self._base, self.lasting))
-
-    def _check_span(self, number: int, span: Span, memory: Sequence[tuple[int, int]]) -> None:
-        if span.first != span.last and not any(start <= span.first <= span.last <= end for start, end in memory):
-            raise ValueError(
-                f"row {number} ({_NAMES[int(self.rows[number].words[0])]}) reaches outside of the program's memory: "
-                f"[{span.first}, {span.last})"
-            )
+    def _memory(self, beside: Sequence[Array] = ()) -> tuple[Stretches, Stretches]:
+        """Where rows may read and write floats, and integers; `beside` are arrays that they may as well."""
+        floats = [self.buffer, *self.lasting, *(array for array in beside if array.dtype == self.dtype)]
+        integers = [self.integers, *(array for array in beside if array.dtype == np.int64)]
+        return stretches(floats), stretches(integers)
 
     def _cut(self) -> list[Any]:
         """Stretches of rows for the interpreter, and between them functions for NumPy."""
         self.check()
         segments: list[Any] = []
-        for row in self.rows:
+        #: By a row: its number, and the words that the interpreter reads in the place of it.
+        self._words: dict[int, tuple[int, Any]] = {}
+        for number, row in enumerate(self.rows):
             if row.numpy is not None:
                 segments.append(row.numpy)
             elif segments and isinstance(segments[-1], list):
-                segments[-1].append(row.words)
+                segments[-1].append(number)
             else:
-                segments.append([row.words])
-        return [self._compiled(one) if isinstance(one, list) else one for one in segments]
+                segments.append([number])
+        return [self._joined(one) if isinstance(one, list) else one for one in segments]
+
+    def _joined(self, numbers: list[int]) -> tuple[Any, Any]:
+        targets, words = self._compiled([self.rows[number].words for number in numbers])
+        self._words |= {id(self.rows[number]): (number, one) for number, one in zip(numbers, words, strict=True)}
+        return targets, words
 
     def _compiled(self, words: list[Any]) -> tuple[Any, Any]:
         rows = np.array(words, np.int64)  # a copy: what is done to the rows later changes nothing
@@ -153,31 +133,55 @@ class Program:
 
     # --- running -----------------------------------------------------------------------------------------------------
 
-    @property
-    def current(self) -> bool:
-        """Whether the parameters still lie where they were when it was recorded."""
-        return all(p._data is data for p, data in self._parameters)
-
     def run(self, inputs: Sequence[Array], times: int = 1) -> list[Array]:
         """All rows, so many times; the outputs of the last one, as copies.
 
         IndexError where an index was out of range: the run ends there.
         """
+        for place, array in zip(self._given, inputs, strict=True):
+            place[...] = array
+        self._ran(times)
+        return [take() for take in self._taken]
+
+    def over(self, names: Array, inputs: Sequence[Array]) -> list[Array]:
+        """A round for each row of names (K, B), on these rows of the inputs (N, ...): the outputs (K, ...)."""
+        names = np.require(names, np.int64, ["C", "A"])
+        wholes = [laid(x, place, self.dtype) for x, (_, place) in zip(inputs, self._sweep.taking, strict=True)]
+        kept = [
+            np.empty((len(names), *place.shape), np.int64 if place.kind == "i" else self.dtype)
+            for _, place in self._sweep.keeping
+        ]
+        if len(names):
+            beside = [names, *wholes, *kept]
+            memory = self._memory(beside)
+            for row, words in self._sweep.told(names, wholes, kept, (self.buffer, self.integers)):
+                number, read = self._words[id(row)]
+                now = row.words.copy()
+                now[list(words)] = list(words.values())
+                check_row(number, now, *memory)
+                read[...] = now
+            self._ran(len(names))
+        return [trace.astype(dtype, copy=False) for trace, dtype in zip(kept, self._types, strict=True)]
+
+    def _ran(self, times: int) -> None:
+        """Run all rows; optimizers and `Config.rng` are left where this ended, also by an error."""
         for learner in self._learners:
             learner.begin()
         self._take_generator()
-        for place, array in zip(self._given, inputs, strict=True):
-            place[...] = array
-        self._run(times)
-        self._give_generator()
-        rounds = int(self.integers[0])
-        for learner in self._learners:
-            learner.end(rounds)
-        if self.integers[1] < 0:
-            raise IndexError(
-                f"an index or a class was out of range in step {rounds + 1} of {times} of a recorded program"
-            )
-        return [take() for take in self._taken]
+        self.integers[:2] = 0
+        rounds: int | None = None
+        try:
+            self._run(times)
+            if self.integers[1] < 0:
+                step = f"step {int(self.integers[0]) + 1} of {times}"
+                raise IndexError(f"an index or a class was out of range in {step} of a recorded program")
+            rounds = times
+        finally:
+            self._give_generator()
+            for learner in self._learners:
+                learner.end(rounds)
+            for p in self._left:
+                p.grad = None
 
     def _take_generator(self) -> None:
         """Draw on from where `Config.rng` stands."""
@@ -195,7 +199,6 @@ class Program:
 
     def _run(self, times: int) -> None:
         run = interpreter(self.dtype.name)
-        self.integers[:2] = 0
         if len(self._segments) == 1 and isinstance(self._segments[0], tuple):
             run(*self._segments[0], self.buffer, self.integers, times)
             return
@@ -215,30 +218,23 @@ class Program:
         """An array of the program, where it lies."""
         if place.kind == "i":
             return _strided(self.integers, place.offset, place)
-        if place.offset >= 0 and place.offset + place.size <= len(self.buffer):
-            return _strided(self.buffer, place.offset, place)
-        for array, base in zip(self.lasting, self._bases(), strict=True):
-            if base <= place.offset <= base + array.size:
-                return _strided(array.reshape(-1), place.offset - base, place)
+        first, last = place.reach
+        for array in (self.buffer, *self.lasting):
+            start = self._base(array)
+            if start <= first and last <= start + array.size:
+                return _strided(array.ravel(order="K"), place.offset - start, place)
         raise ValueError("a place that lies in no array of the program")
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def describe(self) -> str:
         """A line for each row: what it does, the shapes it makes, how much memory these take, and the user's line."""
-        lines = [("row", "opcode", "from", "shapes", "bytes", "line")]
-        for number, row in enumerate(self.rows):
-            made = [y for y in row.entry.outputs if y is not None]
-            name = "(NumPy)" if row.words is None else _NAMES[int(row.words[0])]
-            shapes, size = ", ".join(str(y.shape) for y in made), sum(y.nbytes for y in made)
-            lines.append((str(number), name, row.entry.name, shapes, str(size), row.entry.place))
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+        return described(self.rows)
 
     def profile(self, times: int = 1000) -> list[tuple[str, float]]:
         """The seconds that each row takes, the median of five; what the program keeps is put back afterwards."""
         kept = [array.copy() for array in (self.buffer, self.integers, *self.lasting)]
-        found = [(row.entry.name, _timed(self._alone(row), times)) for row in self.rows]
+        found = [(row.entry.name, timed(self._alone(row), times)) for row in self.rows]
         for array, before in zip((self.buffer, self.integers, *self.lasting), kept, strict=True):
             array[...] = before
         return found
@@ -251,30 +247,23 @@ class Program:
         return lambda times: run(*segment, self.buffer, self.integers, times)
 
 
-def _timed(function: Any, times: int) -> float:
-    taken = []
-    for _ in range(5):
-        start = time.perf_counter()
-        function(times)
-        taken.append((time.perf_counter() - start) / times)
-    return sorted(taken)[2]
-
-
 def _lower(
     builder: Builder,
     tape: Tape,
     inputs: Sequence[Array],
     outputs: Sequence[Array],
-    sweep: tuple[int, int] | None,
+    sweep: Sweep | None,
 ) -> tuple[list[Place], list[Place]]:
     """Rows for all that is needed; where inputs are given, and outputs found."""
     given = [builder.input(array) for array in inputs]
     if sweep is not None:
-        given = minibatches(builder, given, *sweep)
+        minibatches(builder, sweep, given)
     entries, builder.wanted = tape.needed(outputs)
     builder.build(entries)
     asked = [builder.result(array) for array in outputs]
-    return given, asked if sweep is None else traces(builder, asked, sweep[0])
+    if sweep is not None:
+        traces(builder, sweep, asked)
+    return given, asked
 
 
 def _taken(view: Array, dtype: Any) -> Callable[[], Array]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from cartwheel.nn.variable import Variable
 
 
 def listed(result: Any) -> list[Any]:
@@ -50,3 +52,17 @@ def replaced(x: Any, arrays: Iterator[Any]) -> Any:
     if isinstance(x, tuple | list):
         return type(x)(replaced(one, arrays) for one in x)
     return next(arrays) if isinstance(x, np.ndarray) else x
+
+
+def mapped(returned: Any, function: Callable[[Any], Any]) -> Any:
+    """What a step returns, with a function of each Variable or array in its place. TypeError for anything else."""
+    if isinstance(returned, Variable | np.ndarray):
+        return function(returned)
+    if isinstance(returned, tuple | list):
+        parts = [mapped(one, function) for one in returned]
+        return type(returned)(*parts) if hasattr(returned, "_fields") else type(returned)(parts)
+    if isinstance(returned, dict):
+        return {name: mapped(one, function) for name, one in returned.items()}
+    if returned is None:
+        return None
+    raise TypeError(f"a recorded step gives Variables, got {type(returned).__name__}")

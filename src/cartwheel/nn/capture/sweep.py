@@ -1,11 +1,20 @@
-"""Rows for many minibatches in one call: each round takes its rows of the inputs, and keeps what came of it."""
+"""Rows for many minibatches in one call: each round takes its rows of the inputs, and keeps what came of it.
+
+Where the whole inputs are, and how many rounds there are, is told at each call (`Sweep.told`): the rows of a program
+that say it are filled in anew, so that inputs are read where they lie, and a replay buffer may grow.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from cartwheel.nn.capture.builder import Builder
+import numpy as np
+
+from cartwheel.kernels.opcodes.moves import NAMES, OF_ROUNDS, ROUNDS, ROWS, SOURCE, TO
+from cartwheel.nn.array import Array
+from cartwheel.nn.capture.builder import Builder, Row
 from cartwheel.nn.capture.layout import Place
 from cartwheel.nn.capture.tape import Entry
 
@@ -15,29 +24,59 @@ def _entry(name: str) -> Entry:
     return Entry(name, name, [], {}, [], "", lambda arrays: [])
 
 
-def minibatches(builder: Builder, inputs: Sequence[Place], rounds: int, rows: int) -> list[Place]:
-    """Rows that fill the inputs (B, ...) from arrays (rows, ...); the places of the names (rounds, B), and of these."""
+@dataclass
+class Sweep:
+    """The rows that take minibatches and keep outputs, with the places that they fill and keep."""
+
+    taking: list[tuple[Row, Place]] = field(default_factory=list)
+    keeping: list[tuple[Row, Place]] = field(default_factory=list)
+
+    def told(
+        self, names: Array, wholes: Sequence[Array], traces: Sequence[Array], bases: tuple[Array, Array]
+    ) -> list[tuple[Row, dict[int, int]]]:
+        """The words of each row for names (K, B), whole inputs (N, ...) and traces (K, ...) of outputs.
+
+        All are contiguous; `bases` are the program's floats and integers.
+        """
+        of_names = _distance(names, bases[1])
+        words = []
+        for (row, place), whole in zip(self.taking, wholes, strict=True):
+            source = _distance(whole, bases[place.kind == "i"])
+            words.append((row, {ROWS: len(whole), SOURCE: source, NAMES: of_names, ROUNDS: len(names)}))
+        for (row, place), trace in zip(self.keeping, traces, strict=True):
+            words.append((row, {TO: _distance(trace, bases[place.kind == "i"]), OF_ROUNDS: len(names)}))
+        return words
+
+
+def minibatches(builder: Builder, sweep: Sweep, inputs: Sequence[Place]) -> None:
+    """Rows that fill the inputs (B, ...) from arrays (N, ...): until they are told others, from one row of zeros."""
     batch = inputs[0].shape[0]
-    names = builder.new((rounds, batch), "i")
-    wholes = []
+    names = builder.new((1, batch), "i")
     for place in inputs:
-        whole = builder.new((rows, *place.shape[1:]), place.kind)
-        length = math.prod(place.shape[1:])
+        whole = builder.new((1, *place.shape[1:]), place.kind)
         name = "minibatch_of_integers" if place.kind == "i" else "minibatch"
-        words = [rows, length, whole.offset, batch, place.offset, names.offset, rounds]
+        words = [1, math.prod(place.shape[1:]), whole.offset, batch, place.offset, names.offset, 1]
         builder.emit(name, words, _entry("minibatch"))
-        wholes.append(whole)
-    return [names, *wholes]
+        sweep.taking.append((builder.rows[-1], place))
 
 
-def traces(builder: Builder, outputs: Sequence[Place], rounds: int) -> list[Place]:
-    """Rows that keep each round's outputs (...), in (rounds, ...)."""
-    kept = []
+def traces(builder: Builder, sweep: Sweep, outputs: Sequence[Place]) -> None:
+    """Rows that keep each round's outputs (...), in (K, ...)."""
     for place in outputs:
         entry = _entry("store")
         place = builder.contiguous(place, entry)
-        trace = builder.new((rounds, *place.shape), place.kind)
+        trace = builder.new((1, *place.shape), place.kind)
         name = "store_of_integers" if place.kind == "i" else "store"
-        builder.emit(name, [place.size, place.offset, trace.offset, rounds], entry)
-        kept.append(trace)
-    return kept
+        builder.emit(name, [place.size, place.offset, trace.offset, 1], entry)
+        sweep.keeping.append((builder.rows[-1], place))
+
+
+def laid(array: Array, place: Place, dtype: np.dtype[np.generic]) -> Array:
+    """An array as a program can read it where it lies; a copy of one that is of another type, or not in order."""
+    return np.require(array, np.int64 if place.kind == "i" else dtype, ["C", "A"])
+
+
+def _distance(array: Array, base: Array) -> int:
+    """How far an array lies from another one, in numbers."""
+    distance: int = (array.ctypes.data - base.ctypes.data) // base.itemsize
+    return distance

@@ -31,9 +31,10 @@ class Average(Parameter):
 
     def move(self, numbers: Array) -> None:
         """Take new numbers, in place."""
-        if Config.tape is not None:
-            Config.tape.assign(self._data, numbers)
-        self._data[...] = numbers
+        if Config.tape is None:
+            self._data[...] = numbers
+        else:
+            Config.tape.move(self, numbers)
 
 
 class Layer:
@@ -109,7 +110,10 @@ class Layer:
 
     def cleargrads(self) -> None:
         """Forget the gradients."""
+        tape = Config.tape
         for _, p in self._inside.params:
+            if tape is not None:
+                tape.keep_gradient(p)
             p.grad = None
 
     def reset_state(self) -> None:
@@ -128,6 +132,8 @@ class Layer:
 
     def _recall(self, memory: dict[str, Any]) -> None:
         """Remember this instead."""
+        if Config.tape is not None and self._memories:
+            Config.tape.keep_memory(self)
         for name in self._memories:
             self.__dict__.pop(name, None)
         self.__dict__.update(memory)
@@ -218,6 +224,10 @@ class Contents:
             if len(found) != len(now) or not all(map(is_, found, now)):
                 return False
         return not self._numbers or self._still_numbers()
+
+    def lists(self) -> list[tuple[Any, Any]]:
+        """The lists and dicts in it, and a copy of each as it was found."""
+        return [(holder, holder.copy()) for holder, _ in self._lists]
 
     def _still_numbers(self) -> bool:
         for place, numbers in enumerate(self._numbers):

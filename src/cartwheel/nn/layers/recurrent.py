@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cartwheel.nn.array import namespace
+from cartwheel.nn.config import Config
 from cartwheel.nn.functions.recurrent import gru, lstm, rnn
 from cartwheel.nn.initialisers import Initialiser, lecun, orthogonal
 from cartwheel.nn.layers.dense import Linear
@@ -69,6 +70,8 @@ class _Recurrent(Layer):
 
     def _advance(self, xs: Any, resets: Any) -> Any:
         """All memories (T, B, H) of this layer alone."""
+        if Config.tape is not None:
+            Config.tape.keep_memory(self)
         if self._last and self._last[0].creator is None:  # by unchain_backward: so let gradients end at the memory
             for memory in self._last[1:]:
                 memory.unchain()

@@ -51,7 +51,9 @@ class Optimizer:
 
     @property
     def step(self) -> int:
-        """How many updates were made."""
+        """How many updates were made. RuntimeError while a step is recorded, which would go on with the same number."""
+        if Config.tape is not None:
+            Config.tape.refuse("step of an optimizer was read", "A rate that follows it is a schedule")
         return self._step
 
     def setup(self, target: Any) -> Self:
@@ -59,6 +61,7 @@ class Optimizer:
 
         An optimizer that had another target begins anew. TypeError for what has no parameters.
         """
+        _check_unrecorded("setup of an optimizer was called")
         vector = target_of(target)
         if self.target is not None and target is not self.target:
             self._step, self._memory, self._laid = 0, {}, ()
@@ -70,6 +73,7 @@ class Optimizer:
 
         Hooks are run in the order in which they were added.
         """
+        _check_unrecorded("add_hook of an optimizer was called")
         expected = "expected a hook or a function of the list of parameters"
         if isinstance(hook, type):
             raise TypeError(f"{expected}, got the class {hook.__name__}: make one, {hook.__name__}(...)")
@@ -168,10 +172,12 @@ class Optimizer:
 
         Settings (rates, hooks) are not part of it: they are what the optimizer is made with.
         """
+        _check_unrecorded("the state of an optimizer was read")
         return {"step": self._step, **{name: _copied(vector) for name, vector in self._memory.items()}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave, to the bit. ValueError for the state of another kind, TypeError for no dict."""
+        _check_unrecorded("the state of an optimizer was restored")
         if not isinstance(state, Mapping):
             raise TypeError(f"{type(self).__name__}.restore: expected what state() gave, got {type(state).__name__}")
         vectors = {name: value for name, value in state.items() if name != "step"}
@@ -206,6 +212,12 @@ def _lend(vector: Target, grad: Array, mask: Array | None) -> None:
             p.grad = None
         elif p.grad is not None:
             p.grad._data[...] = namespace(grad).reshape(grad[..., place.start : place.end], p.shape)
+
+
+def _check_unrecorded(what: str) -> None:
+    """RuntimeError while a step is recorded, in which this would be done once and never again."""
+    if Config.tape is not None:
+        Config.tape.refuse(what, "Do that before the step, or after it")
 
 
 def _copied(vector: Array) -> Array:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cartwheel.nn.config import Config
+
 
 def number(value: Any, what: str, low: float = 0.0, below: float = math.inf) -> float:
     """A finite number in [low, below) as a Python float, which leaves float32 arrays what they are.
@@ -36,6 +38,9 @@ class Setting:
         return self if instance is None else vars(instance)["settings"][self._name]
 
     def __set__(self, instance: Any, value: Any) -> None:
+        if Config.tape is not None:
+            told = "Set it before the step, which is recorded anew then; a rate that changes steadily is a schedule"
+            Config.tape.refuse(f"{self._name} of {type(instance).__name__} was set", told)
         given = (
             self._scheduled(instance, value) if self._schedule and callable(value) else self._checked(instance, value)
         )
