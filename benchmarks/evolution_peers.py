@@ -20,8 +20,9 @@ from benchmarks.records import Comparison, Contestant, Sample, Setting, Unavaila
 from benchmarks.rivals import LIMIT, Task
 from cartwheel.algorithms.genetic import ENTRY
 from cartwheel.envs.environment import Environment, find_environment
+from cartwheel.experience.parts import Workers
 from cartwheel.experience.records import Experience, Request
-from cartwheel.experience.rollouts import Rollout, Workers, make_rollout
+from cartwheel.experience.rollouts import Rollout, make_rollout
 from cartwheel.policies.networks import Network
 from cartwheel.policies.specification import MLP
 from cartwheel.training.executors import make_executor

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.page import table, write_section
 from cartwheel.errors import CartwheelError
-from cartwheel.experience.rollouts import shares
+from cartwheel.experience.parts import shares
 
 FOLDER = Path(__file__).parent.parent / "docs"
 FIGURES, PAGE = FOLDER / "scaling.json", FOLDER / "scaling.md"

@@ -80,7 +80,8 @@ def _append(file: Path, line: dict[str, Any]) -> None:
 
 
 def _cell(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
+    """Floats whole: a figure that is rounded could reach what it has not reached."""
+    return repr(float(value)) if isinstance(value, float) else value
 
 
 def _told(row: Row) -> str:

@@ -227,20 +227,20 @@ FAULTS = [
     Fault(
         "the champion forgotten by a resume",
         "training/trainer.py",
-        'next(iter(_bests_in(own, "champion")), None)',
+        'next(iter(bests_in(own, "champion")), None)',
         "None",
         "training/test_trainer.py",
     ),
     Fault(
         "the last generation's best forgotten by a resume",
         "training/trainer.py",
-        'self._latest = _bests_in(own, "latest")',
+        'self._latest = bests_in(own, "latest")',
         "self._latest = []",
         "training/test_trainer.py",
     ),
     Fault(
         "episodes that the request does not ask for",
-        "experience/rollouts.py",
+        "experience/parts.py",
         "if len(seeds) != request.episodes:",
         "if False:",
         "experience/test_rollouts.py",
@@ -268,9 +268,9 @@ FAULTS = [
     ),
     Fault(
         "slices are put together in another order",
-        "experience/rollouts.py",
+        "experience/parts.py",
         "whole.returns[place], whole.lengths[place] = part.returns, part.lengths",
-        "whole.returns[places[-1]], whole.lengths[place] = part.returns, part.lengths",
+        "whole.returns[place], whole.lengths[place] = part.returns[::-1], part.lengths",
         "training/test_trainer.py",
     ),
     Fault(
@@ -765,9 +765,9 @@ FAULTS = [
     ),
     Fault(
         "slices without what they saw",
-        "experience/rollouts.py",
-        "            whole.seen[place] = part.seen\n",
-        "            pass\n",
+        "experience/parts.py",
+        "        whole.seen[place] = part.seen\n",
+        "        pass\n",
         "experience/test_recurrent_rollouts.py",
     ),
     Fault(

@@ -1,14 +1,12 @@
 """Rollouts: episodes of a whole slice of candidates, `(request, seeds (E,)) -> Experience`.
 
-`GeneralRollout` steps Gymnasium's own environments, `NativeRollout` compiled physics. Both act through the same
-compiled perceptron, whose sums run in a fixed order: where the physics are equal, so are their results, to the bit.
+`GeneralRollout` steps Gymnasium's own environments, `NativeRollout` compiled physics. Both act by the
+same compiled code, whose sums run in a fixed order: where the physics are equal, so are their results, to the bit.
 A rollout can be sent to another process, and carries nothing from one call to the next that a result could depend on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -22,6 +20,7 @@ from cartwheel.envs.stepping import checked_reset, checked_step, flat_observatio
 from cartwheel.errors import EnvironmentFault, UsageError
 from cartwheel.experience.chains import Chains
 from cartwheel.experience.lanes import Actor, load
+from cartwheel.experience.parts import Alone, Workers, by_parts, check, room, spread_by_slices
 from cartwheel.experience.records import Experience, Request
 from cartwheel.kernels.network import act
 from cartwheel.kernels.random import generators
@@ -33,25 +32,8 @@ from cartwheel.policies.specification import Specification
 from cartwheel.spaces import Box
 
 _PARITY_STEPS = 300
-# Slices for each process: more even out long and short ones, fewer cost less.
-_SLICES = 4
 # Episodes times parameters of one compiled call at most, which bounds its time, and episodes at least.
 _LONGEST_CALL, _SHORTEST_CALL = 2_000_000, 96
-# Of candidates that come as chains, so many bytes are made vectors at a time.
-_DENSE_BYTES = 64 << 20
-
-
-class Workers(Protocol):
-    """What work is spread over: `map` calls a function on each item, `workers` of them at a time.
-
-    `shared` says that they see the caller's memory.
-    """
-
-    workers: int
-    shared: bool
-
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """The results, in the order of the items."""
 
 
 class Rollout(Protocol):
@@ -72,20 +54,6 @@ class Rollout(Protocol):
 
     def close(self) -> None:
         """Let go of environments."""
-
-
-class _Alone:
-    """One worker: the caller."""
-
-    workers = 1
-    shared = True
-
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """The results in order."""
-        return [function(item) for item in items]
-
-
-_ALONE = _Alone()
 
 
 def make_rollout(
@@ -130,7 +98,7 @@ class NativeRollout:
 
     def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`."""
-        return self.spread(request, seeds, _ALONE)
+        return self.spread(request, seeds, Alone())
 
     def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
         """The same by several threads, which take the next candidate and episode from one counter, or by slices.
@@ -138,12 +106,12 @@ class NativeRollout:
         A call can't be broken off, so that a long job is several, for the sake of Ctrl-C.
         """
         if not workers.shared:
-            return _spread_by_slices(self, request, seeds, workers)
-        _check(request, seeds, self.network)
+            return spread_by_slices(self, request, seeds, workers)
+        check(request, seeds, self.network)
         if isinstance(request.parameters, Chains):
             measure = partial(self.spread, seeds=seeds, workers=workers)
-            return _by_parts(request, request.parameters, seeds, self.network, measure)
-        measured, counter = _room(request, seeds, self.network), np.zeros(1, np.int64)
+            return by_parts(request, request.parameters, seeds, self.network, measure)
+        measured, counter = room(request, seeds, self.network), np.zeros(1, np.int64)
         returns, lengths, seen = measured.returns, measured.lengths, measured.seen
         theta, states = np.ascontiguousarray(request.parameters, np.float32), generators(seeds)
         length = max(_SHORTEST_CALL, _LONGEST_CALL // max(1, self.network.size))
@@ -212,14 +180,14 @@ class GeneralRollout:
 
     def __call__(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
         """The returns and lengths `(P, E)`; EnvironmentFault if an environment raises or gives what it must not."""
-        _check(request, seeds, self.network)
+        check(request, seeds, self.network)
         if isinstance(request.parameters, Chains):
-            return _by_parts(request, request.parameters, seeds, self.network, partial(self, seeds=seeds))
+            return by_parts(request, request.parameters, seeds, self.network, partial(self, seeds=seeds))
         return _Episodes(self, request, seeds).run()
 
     def spread(self, request: Request, seeds: NDArray[np.int64], workers: Workers) -> Experience:
         """The same by several processes, a slice at a time."""
-        return _spread_by_slices(self, request, seeds, workers)
+        return spread_by_slices(self, request, seeds, workers)
 
     def made(self, count: int) -> list[Any]:
         """`count` environments, made when they are first needed."""
@@ -238,42 +206,13 @@ class GeneralRollout:
             close(self._made.pop())
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Some of a request's candidates in some of its episodes; as a text, which ones."""
-
-    request: Request
-    seeds: NDArray[np.int64]
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True)
-class _Measure:
-    """A rollout as a function of one part, which workers can be sent and can close; `progress` tells of its work."""
-
-    rollout: NativeRollout | GeneralRollout
-
-    @property
-    def progress(self) -> int:
-        return self.rollout.progress
-
-    def __call__(self, part: _Part) -> Experience:
-        return self.rollout(part.request, part.seeds)
-
-    def close(self) -> None:
-        self.rollout.close()
-
-
 class _Episodes:
     """One call of a `GeneralRollout`: its lanes and what they have gathered."""
 
     def __init__(self, owner: GeneralRollout, request: Request, seeds: NDArray[np.int64]) -> None:
         self.owner, self.environment, self.head = owner, owner.environment, owner.actor.head
         self.parameters, self.seeds = request.parameters, [int(seed) for seed in seeds]
-        self.measured = _room(request, seeds, owner.network)
+        self.measured = room(request, seeds, owner.network)
         self.jobs = iter(range(self.measured.returns.size))  # job = candidate * E + episode
         self.made = owner.made(min(owner.actor.most(owner.lanes), self.measured.returns.size))
         self.lanes = owner.actor.lanes(len(self.made), request.normalisation)
@@ -357,80 +296,3 @@ class _Episodes:
                 return
         for lane, seen in zip(lanes, observations, strict=True):
             self.observation[:, lane] = flat_observation(self.environment, seen, self.seed[lane], self.length[lane])
-
-
-def _check(request: Request, seeds: NDArray[np.int64], network: Network) -> None:
-    parameters = request.parameters
-    shape = (len(parameters), parameters.size) if isinstance(parameters, Chains) else parameters.shape
-    if len(shape) != 2 or shape[1] != network.size:
-        raise ValueError(f"expected parameters (P, {network.size}), got shape {shape}")
-    if len(seeds) != request.episodes:
-        raise ValueError(f"expected a seed for each of the request's {request.episodes} episodes, got {len(seeds)}")
-
-
-def _spread_by_slices(
-    rollout: NativeRollout | GeneralRollout, request: Request, seeds: NDArray[np.int64], workers: Workers
-) -> Experience:
-    """What comes of a request by workers who get some slices each."""
-    _check(request, seeds, rollout.network)
-    whole, chained = _room(request, seeds, rollout.network), isinstance(request.parameters, Chains)
-    places = shares(len(request.parameters), len(seeds), workers.workers, chained)
-    items = [_part(request, seeds, *place) for place in places]
-    for place, part in zip(places, workers.map(_Measure(rollout), items), strict=True):
-        whole.returns[place], whole.lengths[place] = part.returns, part.lengths
-        if whole.seen is not None:
-            whole.seen[place] = part.seen
-    return whole
-
-
-def shares(candidates: int, episodes: int, workers: int, chained: bool = False) -> list[tuple[slice, slice]]:
-    """How `(P, E)` is cut for so many workers: by candidates, and where these are few by episodes as well.
-
-    A slice takes every k-th candidate, since neighbours are alike: the elites, who live long, stand at the front. Of
-    chains it takes neighbours: children of one parent, which has to be rebuilt but once for all of them.
-    """
-    count = 1 if workers == 1 else _SLICES * workers
-    columns = max(1, min(episodes, -(-count // max(1, candidates))))
-    rows = min(candidates, -(-count // columns))
-    cuts = [slice(start, None, rows) for start in range(rows)]
-    if chained:
-        cuts = [slice(candidates * k // rows, candidates * (k + 1) // rows) for k in range(rows)]
-    return [(cut, slice(start, None, columns)) for cut in cuts for start in range(columns)]
-
-
-def _part(request: Request, seeds: NDArray[np.int64], rows: slice, columns: slice) -> _Part:
-    """The same request for some of its candidates in some of its episodes."""
-    chosen, candidates = seeds[columns], range(len(request.parameters))[rows]
-    part = replace(request, parameters=request.parameters[rows], episodes=len(chosen))
-    return _Part(part, chosen, f"candidates {_few(candidates)} in the episodes of seeds {_few(chosen)}")
-
-
-def _few(numbers: Sequence[int] | NDArray[np.int64]) -> str:
-    """Some numbers as a text: the first three of many."""
-    first = ", ".join(str(number) for number in numbers[:3])
-    return first if len(numbers) <= 3 else f"{first}, ... ({len(numbers)})"
-
-
-def _by_parts(
-    request: Request,
-    chains: Chains,
-    seeds: NDArray[np.int64],
-    network: Network,
-    measure: Callable[[Request], Experience],
-) -> Experience:
-    """A request whose candidates are chains, measured some at a time: all together may be more than memory holds."""
-    whole, count = _room(request, seeds, network), max(1, _DENSE_BYTES // (4 * network.size))
-    for start in range(0, len(chains), count):
-        rows = slice(start, start + count)
-        part = measure(replace(request, parameters=chains[rows].dense()))
-        whole.returns[rows], whole.lengths[rows] = part.returns, part.lengths
-        if whole.seen is not None:
-            whole.seen[rows] = part.seen
-    return whole
-
-
-def _room(request: Request, seeds: NDArray[np.int64], network: Network) -> Experience:
-    """Room for what a request wants."""
-    shape = (len(request.parameters), len(seeds))
-    seen = np.zeros((*shape, 2, network.inputs)) if request.moments else None
-    return Experience(returns=np.zeros(shape), lengths=np.zeros(shape, np.int64), seen=seen)

@@ -19,7 +19,6 @@ from cartwheel.experience.moments import Moments
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import Rollout
 from cartwheel.experience.statistics import summarise
-from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy
 from cartwheel.seeds import Purpose, episode_seeds
 from cartwheel.storage.metrics import MetricsWriter, delete_result, write_result
@@ -28,6 +27,7 @@ from cartwheel.storage.run import Run
 from cartwheel.training.executors import Executor
 from cartwheel.training.hooks import Budget, Hook, Plan
 from cartwheel.training.interrupt import Interrupted, Interrupts, Stop
+from cartwheel.training.state import bests_in, entries, part
 
 #: Episodes that a candidate is judged over, and those that the reported figure comes from.
 VALIDATION_EPISODES = 100
@@ -289,8 +289,8 @@ class Trainer:
             "seconds": self.seconds,
             "best_return": float(self.best_return),
             "solved": self.solved,
-            **_entries("latest", self._latest),
-            **_entries("champion", [*filter(None, [self._champion])]),
+            **entries("latest", self._latest),
+            **entries("champion", [*filter(None, [self._champion])]),
             "judged": self._judged,
             **({} if self._moments is None else {f"moments_{k}": v for k, v in vars(self._moments).items()}),
         }
@@ -341,7 +341,7 @@ class Trainer:
                 ) from None
 
     def _take(self, state: Mapping[str, Any]) -> None:
-        own = _part(state, "run/")
+        own = part(state, "run/")
         if own["seed"] != self.algorithm.seed:
             raise ValueError(f"expected the seed {own['seed']}, got {self.algorithm.seed}")
         self.generation, self.steps = int(own["generation"]), int(own["steps"])
@@ -349,12 +349,12 @@ class Trainer:
         self._seconds_before = float(own["seconds"])
         self.best_return, self.solved = float(own["best_return"]), bool(own["solved"])
         self._judged = own["judged"]
-        self._latest = _bests_in(own, "latest")
-        self._champion = next(iter(_bests_in(own, "champion")), None)
+        self._latest = bests_in(own, "latest")
+        self._champion = next(iter(bests_in(own, "champion")), None)
         if self._moments is not None:
             count, mean, squares = (own[f"moments_{name}"] for name in ("count", "mean", "squares"))
             self._moments = Moments(int(count), mean, squares)
-        self.algorithm.restore(_part(state, "algorithm/"))
+        self.algorithm.restore(part(state, "algorithm/"))
 
 
 @dataclass(frozen=True)
@@ -363,30 +363,3 @@ class _Validation:
 
     judged: Best
     steps: int
-
-
-def _entries(name: str, bests: Sequence[Best]) -> dict[str, Any]:
-    """Policies (k, n), their returns and what they saw through as entries of a state; `_bests_in` reads them back."""
-    if not bests:
-        return {name: None}
-    through = bests[0].normalisation
-    return {
-        name: np.stack([best.theta for best in bests]),
-        f"{name}_value": np.array([best.value for best in bests]),
-        f"{name}_shift": None if through is None else through.shift,
-        f"{name}_scale": None if through is None else through.scale,
-    }
-
-
-def _bests_in(state: Mapping[str, Any], name: str) -> list[Best]:
-    if state[name] is None:
-        return []
-    shift, scale = state[f"{name}_shift"], state[f"{name}_scale"]
-    through = None if shift is None else Normalisation(shift, scale)
-    return [
-        Best(theta, float(value), through) for theta, value in zip(state[name], state[f"{name}_value"], strict=True)
-    ]
-
-
-def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,40 @@
+"""What a run keeps of policies, as entries of its flat state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cartwheel.algorithms.base import Best
+from cartwheel.policies.normalisation import Normalisation
+
+
+def entries(name: str, bests: Sequence[Best]) -> dict[str, Any]:
+    """Policies (k, n), their returns and what they saw through as entries of a state; `bests_in` reads them back."""
+    if not bests:
+        return {name: None}
+    through = bests[0].normalisation
+    return {
+        name: np.stack([best.theta for best in bests]),
+        f"{name}_value": np.array([best.value for best in bests]),
+        f"{name}_shift": None if through is None else through.shift,
+        f"{name}_scale": None if through is None else through.scale,
+    }
+
+
+def bests_in(state: Mapping[str, Any], name: str) -> list[Best]:
+    """The policies that `entries` put into a state under this name."""
+    if state[name] is None:
+        return []
+    shift, scale = state[f"{name}_shift"], state[f"{name}_scale"]
+    through = None if shift is None else Normalisation(shift, scale)
+    return [
+        Best(theta, float(value), through) for theta, value in zip(state[name], state[f"{name}_value"], strict=True)
+    ]
+
+
+def part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries whose names begin so, without that."""
+    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
