@@ -229,7 +229,7 @@ FAULTS = [
         "training/trainer.py",
         'next(iter(bests_in(own, "champion")), None)',
         "None",
-        "training/test_trainer.py",
+        "training/test_finalists.py",
     ),
     Fault(
         "the last generation's best forgotten by a resume",

@@ -97,7 +97,7 @@ def test_every_entry_point_has_a_twin() -> None:
         for line, following in pairwise(lines):
             if line.startswith("@compiled(") and following.startswith("def ") and not following.startswith("def _"):
                 entries.add(f"{path.stem}.{following[4:].partition('(')[0]}")
-    inner = {"network.decide", "perceptron.load", "network.load", "network.move", "perceptron.forward"}
+    inner = {"perceptron.load", "network.load", "network.move", "perceptron.forward", "perceptron.forward_by_units"}
     assert entries - inner - {"rollout.rollout"} == {pair.kernel for pair in ALL}
 
 

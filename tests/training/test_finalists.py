@@ -94,7 +94,9 @@ def candidates(*told: tuple[float, float]) -> Any:
 
 
 def trained(folder: Path, algorithm: Algorithm, noise: float = 0.0, **options: Any) -> tuple[Run, Mapping[str, Any]]:
-    run = Run.create(folder, None, {"algorithm": "told"})
+    """A run `told` in this folder, a new one or the one that stands there."""
+    known = (folder / "told").exists()
+    run = Run.open("told", folder) if known else Run.create(folder, "told", {"algorithm": "told"})
     budget = options.pop("budget", Budget(generations=1))
     options = {"threshold": None, **options}
     environment: Any = find_environment("CartPole-v1")
@@ -128,10 +130,22 @@ def test_the_best_so_far_contends(tmp_path: Path) -> None:
     generations = [candidates((5.0, 6.0), (4.0, 0.0)), candidates((1.0, 2.0), (2.0, 0.0))]
     for finalists, judged in ((1, 1), (5, 3)):
         algorithm = Told(generations)
-        run, result = trained(tmp_path, algorithm, finalists=finalists, budget=Budget(generations=2), threshold=10.0)
+        folder = tmp_path / str(finalists)
+        run, result = trained(folder, algorithm, finalists=finalists, budget=Budget(generations=2), threshold=10.0)
         assert run.policy.theta[0] == 5.0
         assert result["stop"] == "budget"
         assert result["validation_steps"] == judged * 100 * LENGTH
+
+
+@pytest.mark.parametrize("finalists", [1, 5])
+def test_the_best_so_far_contends_after_a_resume(finalists: int, tmp_path: Path) -> None:
+    """Though the last generation has nobody as good: it is remembered by the checkpoint."""
+    generations = [candidates((5.0, 6.0), (4.0, 0.0)), candidates((1.0, 2.0), (2.0, 0.0))]
+    for budget in (1, 2):
+        told = {"finalists": finalists, "budget": Budget(generations=budget), "threshold": 10.0}
+        run, result = trained(tmp_path, Told(generations), **told)
+        assert run.policy.theta[0] == 5.0
+        assert result["generations"] == budget
 
 
 def test_a_solved_run_has_chosen(tmp_path: Path) -> None:
@@ -153,7 +167,9 @@ def test_a_flattered_maximum_is_seen_through(tmp_path: Path) -> None:
         for number in range(60):
             told = candidates(*[(0.0, 0.0)] * 13, (1.5, 0.0), *[(0.0, 0.0)] * 7)
             told[:, 2], told[:, 3] = number, np.arange(21)  # for other draws of noise
-            run, result = trained(tmp_path, Told([told], episodes=25), noise=5.0, finalists=finalists)
+            run, result = trained(
+                tmp_path / f"{finalists}-{number}", Told([told], episodes=25), noise=5.0, finalists=finalists
+            )
             worth = float(run.policy.theta[0])
             kept.append(worth > 0)
             reported.append(float(result["test_mean"]) - worth)

@@ -42,40 +42,39 @@ STEP: object = types.FunctionType(types.void(types.intp, _STATE, _NUMBERS, _GENE
 OBSERVE: object = types.FunctionType(types.void(types.intp, _STATE, _NUMBERS))
 
 
-def compiled(signature: Any = None) -> Callable[[F], F]:
+def compiled(signature: Any = None, *, merged: bool = False) -> Callable[[F], F]:
     """Compile a function: `@compiled()` for helpers, typed by their callers; `@compiled(SIGNATURE)` for entry points.
+
+    What is `merged` becomes a part of its caller, for functions that get many arrays in a loop: their arguments are not
+    counted as references at each call, which costs as much as a lane.
 
     Compiled code holds no lock on the interpreter, divides as NumPy does, and rounds each operation as IEEE 754 says:
     nothing is reordered or contracted, so that a kernel can promise to equal its plain twin to the bit.
     """
     plain = signature.signature if isinstance(signature, types.FunctionType) else signature
-    return lambda function: _compile(function, plain)
+    return lambda function: _compile(function, plain, "always" if merged else "never")
 
 
-#: As `compiled()`, for a helper that gets many arrays in a loop: it becomes a part of its caller, and its arguments are
-#: not counted as references at each call, which costs as much as a lane.
-merged: Callable[[F], F] = numba.njit(nogil=True, error_model="numpy", inline="always")
-
-
-def _compile(function: F, signature: Any) -> F:
+def _compile(function: F, signature: Any, inline: str) -> F:
     """Only entry points are cached: helpers are compiled into them. A cache that is torn or full is done without."""
     if signature is None:
-        return _jitted(function, None, None)
+        return _jitted(function, None, inline, None)
     folder = _cache_folder(function.__module__)
     if folder is not None:
         try:
-            return _jitted(function, signature, folder)
+            return _jitted(function, signature, inline, folder)
         except Exception:  # whatever Numba stumbles over in its files; an error of the function's own comes again below
             shutil.rmtree(folder, ignore_errors=True)
-    return _jitted(function, signature, None)
+    return _jitted(function, signature, inline, None)
 
 
-def _jitted(function: F, signature: Any, folder: Path | None) -> F:
+def _jitted(function: F, signature: Any, inline: str, folder: Path | None) -> F:
     arguments = () if signature is None else (signature,)
+    options = {"nogil": True, "error_model": "numpy", "inline": inline, "cache": folder is not None}
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder or "")
     try:
-        kernel: F = numba.njit(*arguments, nogil=True, error_model="numpy", cache=folder is not None)(function)
+        kernel: F = numba.njit(*arguments, **options)(function)
         return kernel
     finally:
         numba.config.CACHE_DIR = before

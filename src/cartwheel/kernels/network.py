@@ -16,7 +16,7 @@ import numpy as np
 from numba import types
 
 from cartwheel.kernels import perceptron
-from cartwheel.kernels.compile import compiled, merged
+from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.memory import pointer, shifted
 from cartwheel.kernels.opcodes.registry import run_rows
 
@@ -144,8 +144,8 @@ def _squash(lanes: int, layers: Any, source: int, low: Any, high: Any, action: A
             action[k, lane] = np.float32(low[k] + (high[k] - low[k]) * squashed)
 
 
-@merged
-def decide(
+@compiled(types.void(types.int64, *LANES), merged=True)
+def act(
     lanes: int,
     sizes: Any,
     activation: int,
@@ -179,43 +179,3 @@ def decide(
         _choose(lanes, layers, source, groups, action)
     else:
         _squash(lanes, layers, source, low, high, action)
-
-
-@compiled(types.void(types.int64, *LANES))
-def act(
-    lanes: int,
-    sizes: Any,
-    activation: int,
-    weights: Any,
-    targets: Any,
-    rows: Any,
-    numbers: Any,
-    integers: Any,
-    places: Any,
-    shift: Any,
-    scale: Any,
-    groups: Any,
-    low: Any,
-    high: Any,
-    layers: Any,
-    action: Any,
-) -> None:
-    """`decide`, for callers that are not compiled."""
-    decide(
-        lanes,
-        sizes,
-        activation,
-        weights,
-        targets,
-        rows,
-        numbers,
-        integers,
-        places,
-        shift,
-        scale,
-        groups,
-        low,
-        high,
-        layers,
-        action,
-    )

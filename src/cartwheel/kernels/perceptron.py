@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from cartwheel.kernels import elementary
-from cartwheel.kernels.compile import compiled, merged
+from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.vector import BLOCK, TOGETHER, WIDTHS, affine, units
 
 IDENTITY, RELU, TANH = 0, 1, 2  # places in nn.flat.ACTIVATIONS
@@ -21,7 +21,7 @@ IDENTITY, RELU, TANH = 0, 1, 2  # places in nn.flat.ACTIVATIONS
 # Rows of an array are not made views of here: each view would be counted as a reference, which costs as much as a lane.
 
 
-@merged
+@compiled(merged=True)
 def _layer(
     lanes: int, weights: Any, offset: int, layers: Any, source: int, inputs: int, outputs: int, activation: int
 ) -> None:
@@ -56,7 +56,7 @@ def load(lane: int, theta: Any, candidate: int, sizes: Any, weights: Any) -> Non
         first += (inputs + 1) * outputs
 
 
-@merged
+@compiled(merged=True)
 def forward(lanes: int, weights: Any, sizes: Any, activation: int, layers: Any) -> int:
     """The outputs of the first `lanes` lanes, for weights (n, L) as `load` laid them, and inputs in layers[0, :d].
 
@@ -85,7 +85,7 @@ def _width(rest: int) -> int:
     return width
 
 
-@merged
+@compiled(merged=True)
 def _layer_by_units(
     lane: int, numbers: Any, offset: int, source: int, inputs: int, target: int, outputs: int, activation: int
 ) -> None:
@@ -101,7 +101,7 @@ def _layer_by_units(
                 numbers[row, target + o] = elementary.tanh(numbers[row, target + o])
 
 
-@merged
+@compiled(merged=True)
 def forward_by_units(lanes: int, sizes: Any, activation: int, numbers: Any, seen: int, layers: Any) -> None:
     """layers[1, :o] from layers[0, :d], for `lanes` lanes; a lane's row of numbers (L, S) begins with its theta.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 
 from cartwheel.kernels.compile import OBSERVE, RESET, STEP, compiled
-from cartwheel.kernels.network import LANES, decide, load, move
+from cartwheel.kernels.network import LANES, act, load, move
 from cartwheel.kernels.tickets import take
 
 #: Lanes that go together best.
@@ -161,7 +161,7 @@ def rollout(
         observe(lanes, state, observation)
         if moments.shape[1] > 0:
             _note(lanes, clock, began, layers, moments)
-        decide(
+        act(
             lanes,
             sizes,
             activation,

@@ -157,21 +157,23 @@ def matmul(row: Any, numbers: Any, integers: Any) -> None:
     """C = A B, + bias, added up in order of k."""
     M, K, N = row[M_], row[K_], row[N_]
     turned, packed = _turned(row), _packed(row)
-    for number in range(row[BATCH] * row[BATCH + 1]):
-        first, second = number // row[BATCH + 1], number % row[BATCH + 1]
-        a, a_row, a_step = row[A] + first * row[A + 1] + second * row[A + 2], row[A + 3], row[A + 4]
-        b, b_row = row[B] + first * row[B + 1] + second * row[B + 2], row[B + 3]
-        bias, c = row[BIAS] + first * row[BIAS + 1] + second * row[BIAS + 2], row[C] + number * M * N
-        rows, columns, to = M, N, c
-        if turned:  # C.T = B.T A.T
-            a, a_row, a_step, b, b_row = b, row[B + 4], b_row, a, a_step
-            rows, columns, to = N, M, row[SPARE]
-        elif packed:
-            pack(numbers, b, b_row, row[B + 4], K, N, row[SPARE])
-            b, b_row = row[SPARE], N
-        product(numbers, rows, K, columns, a, a_row, a_step, b, b_row, row[BIASED], bias, to)
-        if turned:
-            pack(numbers, to, row[A + 3], M, M, N, c)
+    number = 0
+    for first in range(row[BATCH]):
+        for second in range(row[BATCH + 1]):
+            a, a_row, a_step = row[A] + first * row[A + 1] + second * row[A + 2], row[A + 3], row[A + 4]
+            b, b_row = row[B] + first * row[B + 1] + second * row[B + 2], row[B + 3]
+            bias, c = row[BIAS] + first * row[BIAS + 1] + second * row[BIAS + 2], row[C] + number * M * N
+            rows, columns, to = M, N, c
+            if turned:  # C.T = B.T A.T
+                a, a_row, a_step, b, b_row = b, row[B + 4], b_row, a, a_step
+                rows, columns, to = N, M, row[SPARE]
+            elif packed:
+                pack(numbers, b, b_row, row[B + 4], K, N, row[SPARE])
+                b, b_row = row[SPARE], N
+            product(numbers, rows, K, columns, a, a_row, a_step, b, b_row, row[BIASED], bias, to)
+            if turned:
+                pack(numbers, to, row[A + 3], M, M, N, c)
+            number += 1
 
 
 # --- by BLAS ---------------------------------------------------------------------------------------------------------
