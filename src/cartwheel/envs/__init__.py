@@ -1,6 +1,7 @@
 """Environments: Gymnasium in, arrays out. The only folder that knows Gymnasium.
 
-Its own are registered here, under names that begin with `cartwheel/`; what they are is in docs/memory-tasks.md.
+Its own are registered here, under names that begin with `cartwheel/`; what they are is in docs/memory-tasks.md and
+docs/grid-world.md.
 """
 
 import gymnasium
@@ -28,4 +29,10 @@ gymnasium.register(
     entry_point="cartwheel.envs.cartpole_no_velocity:CartPoleNoVelocity",
     max_episode_steps=500,
     reward_threshold=475.0,
+)
+gymnasium.register(
+    "cartwheel/GridWorld-v0",
+    entry_point="cartwheel.envs.gridworld:GridWorld",
+    max_episode_steps=100,  # the shortest way has 5
+    reward_threshold=1.0,
 )

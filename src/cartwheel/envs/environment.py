@@ -122,6 +122,15 @@ def close(made: Any) -> None:
         made.close()
 
 
+def make_more(environment: Environment, made: list[Any], count: int) -> None:
+    """Make environments until there are `count` of them; UsageError where a factory gives the same one again."""
+    while len(made) < count:
+        new = environment.make()
+        if any(new is other for other in made):
+            raise UsageError(f"{environment.name} gives the same environment again; a new one is needed each time")
+        made.append(new)
+
+
 def is_plain(environment: Environment, entry_point: str | Callable[..., Any]) -> bool:
     """Whether this is the environment that Gymnasium itself makes from `entry_point`, with no arguments."""
     spec = environment.spec

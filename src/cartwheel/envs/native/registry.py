@@ -19,6 +19,7 @@ _FILES = {
     "MountainCar-v0": "cartwheel.envs.native.mountain_car",
     "Pendulum-v1": "cartwheel.envs.native.pendulum",
     "cartwheel/CartPoleNoVelocity-v0": "cartwheel.envs.native.cartpole_no_velocity",
+    "cartwheel/GridWorld-v0": "cartwheel.envs.native.gridworld",
     "cartwheel/RepeatPrevious-v0": "cartwheel.envs.native.repeat_previous",
     "cartwheel/TMaze-50-v0": "cartwheel.envs.native.t_maze_50",
     "cartwheel/TMaze-v0": "cartwheel.envs.native.t_maze",

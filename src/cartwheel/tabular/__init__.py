@@ -1,0 +1,1 @@
+"""Tables: environments of which every chance is known, planning on them, and bandits. NumPy only."""
