@@ -9,15 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 from graphs import random_vector
+from kernels.test_replay import (
+    empty_tree,
+    plain_find,
+    plain_sequences,
+    plain_tree,
+    plain_windows,
+    random_ring,
+    run_sequences,
+    run_windows,
+)
 
 from cartwheel.experience.lanes import Actor, load
+from cartwheel.kernels.collect import explore
 from cartwheel.kernels.network import act
-from cartwheel.kernels.random import generators, next_word, uniform
+from cartwheel.kernels.random import generators, next_word, uniform, words_of
+from cartwheel.kernels.replay import assign, find
 from cartwheel.kernels.trigonometry import sine_cosine
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
@@ -77,8 +90,77 @@ def _acting(
     return kernel, twin
 
 
+def _replay() -> Iterator[Twin]:
+    """What is read from a full ring of 16 rows of 3 lanes, and a tree of 64 leaves some of which are 0."""
+    rng = np.random.default_rng(4)
+    (ring, finals), memory = random_ring(4, 16, 3, 6), rng.normal(size=(16, 3, 2)).astype(np.float32)
+    start = (rng.integers(45, size=200) + 21) % 48
+    for n in (1, 3):
+        yield Twin(
+            "replay.windows",
+            f"{n} steps",
+            EXACT,
+            partial(run_windows, start, 6, n, 0.97, ring),
+            partial(plain_windows, start, 6, n, 0.97, ring, finals),
+        )
+    start = (rng.integers(33, size=(3, 20)) + 21) % 48
+    for burn_in in (0, 3):
+        yield Twin(
+            "replay.sequences",
+            f"{burn_in} steps of burn-in",
+            EXACT,
+            partial(run_sequences, start, 7, burn_in, 5, ring, memory),
+            partial(plain_sequences, start, 7, burn_in, 5, ring, memory, finals),
+        )
+    index, priority = rng.integers(64, size=300), rng.exponential(size=300) * (rng.random(300) < 0.5)
+    leaves = np.zeros(64)
+    leaves[index] = priority  # of one that comes twice, the last stays
+    value = rng.uniform(0, leaves.sum(), 500)
+
+    def assigned() -> Any:
+        tree = empty_tree(64)
+        assign(index, priority, tree)
+        return tree
+
+    def found() -> Any:
+        places = np.empty(500, np.int64)
+        find(value, plain_tree(leaves), places)
+        return places
+
+    yield Twin("replay.assign", "300 leaves", EXACT, assigned, lambda: plain_tree(leaves))
+    yield Twin("replay.find", "500 numbers", EXACT, found, lambda: plain_find(value, plain_tree(leaves)))
+
+
+def _exploring() -> Iterator[Twin]:
+    """Lanes some of which are closed, and generators that go on."""
+    open_ = np.arange(40) % 3 != 0
+    for name, groups, low, high in (("choices", [4, 2], [], []), ("bounds", [], [-1.0, 0.5], [1.0, 3.0])):
+        words = np.array(groups, np.int64), np.array(low), np.array(high)
+
+        def kernel(words: Any = words) -> Any:
+            action, acting = np.zeros((2, 48), np.float32), generators(range(40))
+            for _ in range(20):
+                explore(0.3, open_, acting, *words, action)
+            return np.concatenate([action.ravel(), acting.ravel() >> 40])
+
+        def twin(words: Any = words) -> Any:
+            action, acting = np.zeros((2, 48), np.float32), [np.random.Generator(np.random.PCG64(k)) for k in range(40)]
+            for _ in range(20):
+                for lane in np.flatnonzero(open_):
+                    if acting[lane].uniform() < 0.3:
+                        groups, low, high = words
+                        drawn = [acting[lane].uniform(0.0, n) // 1 for n in groups]
+                        action[:, lane] = drawn or [acting[lane].uniform(a, b) for a, b in zip(low, high, strict=True)]
+            after = [words_of(one.bit_generator.state["state"]) for one in acting]
+            return np.concatenate([action.ravel(), np.array(after).ravel() >> 40])
+
+        yield Twin("collect.explore", name, EXACT, kernel, twin)
+
+
 def twins() -> Iterator[Twin]:
     """Every pair of the table."""
+    yield from _replay()
+    yield from _exploring()
     heads = {
         "discrete": action_head(Discrete(3)),
         "multi-discrete": action_head(MultiDiscrete((2,), (2, 4), (0, 0))),

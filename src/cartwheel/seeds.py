@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     CHECK = 5
     ACTION = 6
     DISPLAY = 7
+    LEARNING = 8
 
 
 def generator(seed: int, purpose: Purpose, *path: int) -> np.random.Generator:

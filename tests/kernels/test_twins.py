@@ -86,7 +86,7 @@ def test_a_wrong_kernel_is_noticed() -> None:
 
 
 def test_every_entry_point_has_a_twin() -> None:
-    """The rollout's twin is the general path (tests/experience), the environments' is Gymnasium (tests/envs).
+    """The twin of rollout and collect is the general path (tests/experience), the environments' is Gymnasium.
 
     What is only ever compiled into these has none of its own.
     """
@@ -98,7 +98,7 @@ def test_every_entry_point_has_a_twin() -> None:
             if line.startswith("@compiled(") and following.startswith("def ") and not following.startswith("def _"):
                 entries.add(f"{path.stem}.{following[4:].partition('(')[0]}")
     inner = {"perceptron.load", "network.load", "network.move", "perceptron.forward", "perceptron.forward_by_units"}
-    assert entries - inner - {"rollout.rollout"} == {pair.kernel for pair in ALL}
+    assert entries - inner - {"rollout.rollout", "collect.collect"} == {pair.kernel for pair in ALL}
 
 
 @pytest.mark.slow

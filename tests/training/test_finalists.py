@@ -18,6 +18,7 @@ from cartwheel.storage.run import Run
 from cartwheel.training.executors import Serial
 from cartwheel.training.hooks import Budget
 from cartwheel.training.interrupt import Interrupted, Stop
+from cartwheel.training.judging import Judge
 from cartwheel.training.trainer import Trainer
 
 LENGTH = 7  # steps of an episode
@@ -216,7 +217,7 @@ def test_the_number_of_finalists_does_not_change_the_search(tmp_path: Path) -> N
 def test_a_signal_while_it_chooses_leaves_it_to_choose_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"population": 12, "episodes": 1, "early_stop": False, "seed": 4, "hooks": []}
     whole = cartwheel.train("CartPole-v1", name="whole", runs=tmp_path, generations=3, **options)
-    honest, judged = Trainer._validate, []
+    honest, judged = Judge.validate, []
 
     def stopped(self: Trainer, best: Best) -> Any:
         judged.append(best)
@@ -224,10 +225,10 @@ def test_a_signal_while_it_chooses_leaves_it_to_choose_again(tmp_path: Path, mon
             raise Stop(2)
         return honest(self, best)
 
-    monkeypatch.setattr(Trainer, "_validate", stopped)
+    monkeypatch.setattr(Judge, "validate", stopped)
     with pytest.raises(Interrupted):
         cartwheel.train("CartPole-v1", name="part", runs=tmp_path, generations=3, **options)
-    monkeypatch.setattr(Trainer, "_validate", honest)
+    monkeypatch.setattr(Judge, "validate", honest)
     part = cartwheel.resume("part", runs=tmp_path, hooks=[])
     assert part.digest() == whole.digest()
     np.testing.assert_array_equal(part.policy.theta, whole.policy.theta)

@@ -19,7 +19,9 @@ from benchmarks.landscapes import LANDSCAPES, Vector, rastrigin, rosenbrock, sph
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.training.minimize import Point
 
-NAMES = pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "neat"])
+NAMES = pytest.mark.parametrize(
+    "name", [name for name, entry in ALGORITHMS.items() if name != "neat" and not entry.by_steps]
+)
 
 
 def counting(f: Callable[[Vector], Any]) -> tuple[Callable[[Vector], Any], list[Vector]]:

@@ -21,6 +21,7 @@ from cartwheel.experience.records import Experience, Request
 from cartwheel.policies.policy import Policy
 from cartwheel.seeds import Purpose, episode_seeds
 from cartwheel.storage.run import Run
+from cartwheel.training.judging import Judge
 from cartwheel.training.trainer import Trainer
 
 NAME = "MountainCarContinuous-v0"
@@ -191,15 +192,15 @@ def test_a_champion_keeps_what_it_saw_through(tmp_path: Path) -> None:
 def test_an_elite_that_sees_otherwise_is_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same vector behind another normalisation is another policy."""
     judged = []
-    honest = Trainer._validate
+    honest = Judge.validate
 
     def counted(self: Trainer, best: Any) -> Any:
         judged.append(best.normalisation.shift.tolist())
         return honest(self, best)
 
-    monkeypatch.setattr(Trainer, "_validate", counted)
+    monkeypatch.setattr(Judge, "validate", counted)
     options = {"population": 4, "episodes": 1, "mutation_std": 1e-9, "solved_at": 9.0, "early_stop": True}
-    monkeypatch.setattr(Trainer, "_note", lambda self, validation: setattr(self, "_judged", validation.judged.theta))
+    monkeypatch.setattr(Judge, "note", lambda self, validation: setattr(self, "_judged", validation.judged.theta))
     train(tmp_path, "x", "CartPole-v1", max_episode_steps=9, **{**options, "finalists": 1})
     assert len(judged) == 4
     assert len({tuple(shift) for shift in judged}) == 4

@@ -26,6 +26,7 @@ from cartwheel.storage.run import Run
 from cartwheel.training import trainer as trainer_module
 from cartwheel.training.hooks import Hook, Outcome, Plan
 from cartwheel.training.interrupt import Interrupted, Stop
+from cartwheel.training.judging import Judge
 from cartwheel.training.trainer import Trainer
 
 SMALL: dict[str, Any] = {"population": 12, "episodes": 2, "generations": 5, "early_stop": False, "seed": 4}
@@ -336,17 +337,17 @@ def test_a_signal_while_a_policy_is_judged_leaves_the_generation_untold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train(tmp_path, "whole")
-    honest = Trainer._judge
+    honest = Trainer._verdict
 
-    def stopped(self: Trainer, best: Any) -> Any:
+    def stopped(self: Trainer, latest: Any) -> Any:
         if self.generation == 2:
             raise Stop(signal.SIGINT)
-        return honest(self, best)
+        return honest(self, latest)
 
-    monkeypatch.setattr(Trainer, "_judge", stopped)
+    monkeypatch.setattr(Trainer, "_verdict", stopped)
     with pytest.raises(Interrupted):
         train(tmp_path, "part")
-    monkeypatch.setattr(Trainer, "_judge", honest)
+    monkeypatch.setattr(Trainer, "_verdict", honest)
     part = Run.open("part", tmp_path)
     state = part.checkpoints.read()
     assert state is not None
@@ -358,16 +359,16 @@ def test_a_signal_while_a_policy_is_judged_leaves_the_generation_untold(
 def test_a_candidate_is_not_judged_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A threshold that training reaches and validation does not: an elite that stays is not judged again and again."""
     judged: list[bytes] = []
-    honest = Trainer._judge
+    honest = Judge.judge
 
-    def lenient(self: Trainer, best: Any) -> Any:
+    def lenient(self: Judge, best: Any) -> Any:
         validation = honest(self, best)
         if validation is not None:
             judged.append(best.theta.tobytes())
             validation = dataclasses.replace(validation, judged=dataclasses.replace(validation.judged, value=1.0))
         return validation
 
-    monkeypatch.setattr(Trainer, "_judge", lenient)
+    monkeypatch.setattr(Judge, "judge", lenient)
     options = {"population": 4, "episodes": 1, "mutation_std": 1e-9, "generations": 6, "solved_at": 9.0}
     run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], max_episode_steps=9, seed=0, **options)
     assert run.result is not None
@@ -617,13 +618,13 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(
 def test_the_best_on_validation_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates that are judged and fail: the policy is the one that did best, not the last."""
     kept: list[tuple[float, bytes]] = []
-    honest = Trainer._note
+    honest = Judge.note
 
-    def noted(self: Trainer, validation: Any) -> None:
+    def noted(self: Judge, validation: Any) -> None:
         kept.append((validation.judged.value, validation.judged.theta.tobytes()))
         honest(self, validation)
 
-    monkeypatch.setattr(Trainer, "_note", noted)
+    monkeypatch.setattr(Judge, "note", noted)
     options = {"population": 12, "episodes": 1, "generations": 6, "solved_at": 108.0, "max_episode_steps": 110}
     run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], seed=4, **options)
     figures = [value for value, _ in kept]

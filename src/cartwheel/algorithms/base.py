@@ -14,6 +14,7 @@ from cartwheel.experience.records import Experience, Request
 from cartwheel.nn.flat import Layout
 from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.specification import Specification, specification
+from cartwheel.spaces import Space
 
 State: TypeAlias = dict[str, Any]
 
@@ -59,8 +60,10 @@ class Algorithm(ABC):
     """Maximises the mean return of a vector `(n,)` by asking and being told, in turn.
 
     `ask` changes nothing: asked twice, it answers the same. All randomness follows from `seed` and the generation's
-    number, so that `state` holds no generator.
+    number, so that `state` holds no generator. One that asks for single steps says of how many lanes, in `lanes`.
     """
+
+    lanes: int = 0
 
     def __init__(self, settings: Any, network: Parameters, seed: int) -> None:
         self.settings, self.network, self.seed = settings, network, seed
@@ -108,12 +111,17 @@ def layered(general: Any, own: Any) -> Specification:
     return specification(general.memory, general.hidden, general.activation)
 
 
+def anywhere(observation_space: Space, action_space: Space) -> None:
+    """Between any spaces that a network can serve."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """An algorithm as the registry knows it: a line about it, its settings class, presets, and what it searches.
 
     A preset is a set of settings by name, general ones of a run among them. `specify` makes the specification of a
-    policy from the general settings and the algorithm's own.
+    policy from the general settings and the algorithm's own. `check` is given the spaces of an environment, its
+    observations' and its actions', and raises UsageError where the algorithm can't learn between them.
     """
 
     name: str
@@ -122,6 +130,12 @@ class Entry:
     settings: type[Any]
     presets: Mapping[str, Mapping[str, Any]]
     specify: Callable[[Any, Any], Specification] = layered
+    check: Callable[[Space, Space], None] = anywhere
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether it learns from single steps, and not from the returns of episodes or the values of a function."""
+        return self.algorithm.lanes > 0
 
 
 def fitness_of(request: Request, experience: Experience) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
 from cartwheel.policies.graph import GraphNetwork
 from cartwheel.policies.networks import LayeredNetwork, Network, Perceptron
 from cartwheel.policies.normalisation import Normalisation
+from cartwheel.policies.table import TableNetwork
 
 # Sixteen lanes together are the fastest way for a perceptron while it has few parameters. Beyond so many, units
 # together are: what a lane costs that takes up a candidate grows with them. See `python -m benchmarks acting`.
@@ -106,10 +107,10 @@ def _behind(size: int, sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int
 
 
 def _recorded(network: Network) -> Any:
-    """The program of a layered network: its step in the framework's functions, recorded."""
+    """The program of a layered network or a table: its step in the framework's functions, recorded."""
     from cartwheel.nn.capture import capture
 
-    assert isinstance(network, LayeredNetwork)
+    assert isinstance(network, (LayeredNetwork, TableNetwork))
     inputs = [np.zeros(n, np.float32) for n in ((network.size,), (1, network.inputs), (1, network.memory_size))]
     program = capture(network.step).program(*inputs[: 3 if network.memory_size else 2])
     targets, rows = program.alone()

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.envs.environment import Environment, close, is_plain
+from cartwheel.envs.environment import Environment, close, is_plain, make_more
 from cartwheel.envs.native.parity import find_difference
 from cartwheel.envs.native.registry import NativeEnvironment, find_native
 from cartwheel.envs.stepping import checked_reset, checked_step, flat_observation
-from cartwheel.errors import EnvironmentFault, UsageError
+from cartwheel.errors import EnvironmentFault
 from cartwheel.experience.chains import Chains
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.parts import Alone, Workers, by_parts, check, room, spread_by_slices
@@ -191,13 +191,7 @@ class GeneralRollout:
 
     def made(self, count: int) -> list[Any]:
         """`count` environments, made when they are first needed."""
-        while len(self._made) < count:
-            made = self.environment.make()
-            if any(made is other for other in self._made):
-                raise UsageError(
-                    f"{self.environment.name} gives the same environment again; a new one is needed each time"
-                )
-            self._made.append(made)
+        make_more(self.environment, self._made, count)
         return self._made[:count]
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from cartwheel.algorithms.base import Algorithm, Entry
 from cartwheel.envs.check import check_environment
 from cartwheel.envs.environment import Environment, Factory, find_environment
 from cartwheel.errors import UsageError
+from cartwheel.experience.collectors import Collector, make_collector
 from cartwheel.experience.rollouts import Rollout, make_rollout
 from cartwheel.storage.run import Run
 from cartwheel.training.executors import Executor, make_executor, packed
@@ -30,6 +31,7 @@ class Job:
     algorithm: Algorithm
     rollout: Rollout
     executor: Executor
+    collector: Collector | None
     warnings: tuple[str, ...]
 
     @property
@@ -41,6 +43,7 @@ class Job:
 def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, algorithm_settings: Any) -> Job:
     """Find the environment, check it and choose how its episodes are run; UsageError for what can't be handled."""
     found = find_environment(environment, settings.env_args, settings.max_episode_steps)
+    entry.check(found.observation_space, found.action_space)
     specification = entry.specify(settings, algorithm_settings)
     rollout, warnings = make_rollout(found, specification, settings.native)
     if rollout.path != "native":
@@ -60,7 +63,8 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
     executor = make_executor(settings.workers, rollout.path, settings.executor, settings.address, settings.patience)
     if not executor.shared:
         packed(rollout)  # better said now than with the run's folder made
-    return Job(found, entry, settings, algorithm, rollout, executor, tuple(warnings))
+    collector = make_collector(rollout, settings.seed, algorithm.lanes) if algorithm.lanes else None
+    return Job(found, entry, settings, algorithm, rollout, executor, collector, tuple(warnings))
 
 
 @contextmanager
@@ -78,12 +82,14 @@ def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
                 job.algorithm,
                 job.rollout,
                 job.executor,
+                job.collector,
                 budget=job.settings.budget,
                 threshold=job.threshold,
                 interrupts=interrupts,
                 early_stop=job.settings.early_stop,
                 normalise=job.settings.normalise,
                 finalists=job.settings.finalists,
+                interval=job.settings.interval,
                 hooks=hooks,
             )
             if interrupts.pending is not None:  # it came when the run was over, and its report being written
@@ -91,3 +97,5 @@ def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
     finally:
         job.executor.close()
         job.rollout.close()
+        if job.collector is not None:
+            job.collector.close()

@@ -96,6 +96,8 @@ def minimize(
     included, goes through.
     """
     entry = ALGORITHMS[algorithm]
+    if entry.by_steps:
+        raise UsageError(f"{algorithm} learns from the steps of an environment; a function wants a search, cma-es say")
     limit: int = checked("max_evaluations", max_evaluations, int, {"minimum": 1})
     wanted: float | None = checked("target", target, float | None)
     steps = _steps(entry, checked("sigma", sigma, float, {"above": 0.0, "maximum": 1e6}))

@@ -55,6 +55,11 @@ class TrainSettings:
     finalists: int = option(
         5, "the best candidates of the last generation that validation episodes choose from", minimum=1, maximum=1000
     )
+    interval: int = option(
+        5_000,
+        "learning from single steps: steps between two rows of metrics, each with a look at the greedy policy",
+        minimum=1,
+    )
     activation: str = option("relu", "activation of the hidden layers", choices=("relu", "tanh", "identity"))
     native: bool = option(True, "use compiled physics for the environments that have them")
     max_episode_steps: int | None = option(

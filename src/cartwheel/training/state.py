@@ -1,4 +1,4 @@
-"""What a run keeps of policies, as entries of its flat state."""
+"""What a run keeps of policies and figures, as entries of its flat state."""
 
 from __future__ import annotations
 
@@ -38,3 +38,35 @@ def bests_in(state: Mapping[str, Any], name: str) -> list[Best]:
 def part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The entries whose names begin so, without that."""
     return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+
+
+class Figures:
+    """Figures of several generations, of which a row tells the means; what is NaN is left out of them."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[float, int]] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came since the last row."""
+        return not self._sums
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        """Those of one generation."""
+        for name, value in figures.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total, count) if np.isnan(value) else (total + value, count + 1)
+
+    def taken(self) -> dict[str, float]:
+        """The mean of each since the last row, which is this one."""
+        means = {name: total / count if count else np.nan for name, (total, count) in self._sums.items()}
+        self._sums = {}
+        return means
+
+    def state(self) -> dict[str, Any]:
+        """What has to be kept between two rows."""
+        return {f"figure/{name}": np.array(pair) for name, pair in self._sums.items()}
+
+    def restore(self, own: Mapping[str, Any]) -> None:
+        """Go on from the run's part of a state."""
+        self._sums = {name: (float(total), int(count)) for name, (total, count) in part(own, "figure/").items()}

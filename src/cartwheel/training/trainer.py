@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cartwheel.algorithms.base import Algorithm, Best
 from cartwheel.envs.environment import Environment
 from cartwheel.errors import StorageError, one_line
+from cartwheel.experience.collectors import Collector
 from cartwheel.experience.moments import Moments
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import Rollout
@@ -27,11 +28,8 @@ from cartwheel.storage.run import Run
 from cartwheel.training.executors import Executor
 from cartwheel.training.hooks import Budget, Hook, Plan
 from cartwheel.training.interrupt import Interrupted, Interrupts, Stop
-from cartwheel.training.state import bests_in, entries, part
-
-#: Episodes that a candidate is judged over, and those that the reported figure comes from.
-VALIDATION_EPISODES = 100
-TEST_EPISODES = 100
+from cartwheel.training.judging import TEST_EPISODES, Judge, Validation
+from cartwheel.training.state import Figures, bests_in, entries, part
 
 _CHECKPOINT_SECONDS = 2.0
 
@@ -46,6 +44,7 @@ class Trainer:
         algorithm: Algorithm,
         rollout: Rollout,
         executor: Executor,
+        collector: Collector | None = None,
         *,
         budget: Budget,
         threshold: float | None,
@@ -53,22 +52,32 @@ class Trainer:
         early_stop: bool = True,
         normalise: bool = False,
         finalists: int = 1,
+        interval: int = 1,
         hooks: Sequence[Hook] = (),
     ) -> None:
-        """`normalise`: observations, by what was seen so far. `finalists`: how many are judged at the end."""
+        """`normalise`: observations, by what was seen so far. `finalists`: how many are judged at the end.
+
+        An algorithm that asks for stretches has a `collector`, and a row of metrics each `interval` steps; others have
+        one for each generation.
+        """
         self.run, self.environment, self.algorithm = run, environment, algorithm
-        self.rollout, self.executor = rollout, executor
-        self.budget, self.threshold, self.early_stop = budget, threshold, early_stop
+        self.rollout, self.executor, self.collector = rollout, executor, collector
+        self.budget, self._interval = budget, interval
         self.hooks, self._interrupts = hooks, interrupts or Interrupts()
-        self.finalists = finalists
+        self.judge = Judge(
+            self.measure,
+            algorithm.seed,
+            threshold=threshold,
+            early_stop=early_stop,
+            finalists=finalists,
+            normalised=normalise,
+        )
         self._moments = Moments.none(rollout.network.inputs) if normalise else None
-        self.generation = self.steps = self.validation_steps = 0
+        self.generation = self.steps = 0
         self.best_return = -np.inf
-        self.solved = False
-        self._latest: list[Best] = []  # the last generation's, the best first
-        self._champion: Best | None = None  # the best one on validation episodes
+        self._figures = Figures()  # of the generations since the last row
+        self._latest: list[Best] = []  # the last row's, the best first
         self._chosen: Best | None = None  # at the end
-        self._judged: NDArray[np.float32] | None = None  # the last one judged there
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
         self._saved_generation = -1
@@ -87,7 +96,7 @@ class Trainer:
             delete_result(metrics)
             self._tell_start()
             try:
-                while self.generation == 0 or not (self.solved or self._used_up() or self.algorithm.stopped):
+                while self.generation == 0 or not self._over():
                     self._generation(metrics)
                     if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
                         self._save(metrics)
@@ -112,37 +121,43 @@ class Trainer:
     # --- one generation ----------------------------------------------------------------------------------------------
 
     def _generation(self, metrics: MetricsWriter) -> None:
+        latest: list[Best] | None = None
         with self._interrupts.breakable():
             request = self._request()
-            seeds = self._episodes(Purpose.TRAINING, self.generation, count=request.episodes)
-            experience = self.measure(request, seeds)
-            found = self.algorithm.finalists(experience, self.finalists)
-            latest = [replace(one, normalisation=request.normalisation) for one in found]
-            best = latest[0]
-            validation = self._judge(best)
+            experience = self.measure(request, self._episodes(request))
+            if self._is_due(experience.steps):
+                found = self.algorithm.finalists(experience, self.judge.finalists)
+                latest = [replace(one, normalisation=request.normalisation) for one in found]
+            validation = self._verdict(latest)
         self._changing = True
         if self._moments is not None and experience.seen is not None:
             self._moments = self._moments.merged(experience.lengths, experience.seen)
-        figures = self.algorithm.tell(experience)
+        self._figures.add(self.algorithm.tell(experience))
         self.generation += 1
         self.steps += experience.steps
+        row = None if latest is None else self._row(latest, validation)
+        if row is not None:
+            metrics.add(row)
+        self._changing = False
+        if row is not None:
+            for hook in self.hooks:
+                hook.row(row)
+
+    def _row(self, latest: list[Best], validation: Validation | None) -> dict[str, float]:
+        """What came of the generations since the last row, and of the policies that they led to."""
         self._latest = latest
-        self.best_return = max(self.best_return, best.value)
+        self.best_return = max(self.best_return, latest[0].value)
         if validation is not None:
-            self._note(validation)
-        row = {
+            self.judge.note(validation)
+        return {
             "generation": self.generation,
             "steps": self.steps,
-            "validation_steps": self.validation_steps,
+            "validation_steps": self.judge.steps,
             "seconds": self.seconds,
             "best": self.best_return,
-            **figures,
+            **self._figures.taken(),
             "validation_return": np.nan if validation is None else validation.judged.value,
         }
-        metrics.add(row)
-        self._changing = False
-        for hook in self.hooks:
-            hook.row(row)
 
     def _request(self) -> Request:
         """What the algorithm asks for, with observations as they are to be seen."""
@@ -152,40 +167,30 @@ class Trainer:
         return replace(request, normalisation=self._moments.normalisation, moments=True)
 
     def measure(self, request: Request, seeds: NDArray[np.int64]) -> Experience:
-        """What comes of a request in the episodes `seeds (E,)`, shared out among the workers."""
+        """What comes of a request: of a stretch, or in the episodes `seeds (E,)`, shared out among the workers."""
+        if request.stretch is not None:
+            assert self.collector is not None
+            return self.collector(request)
         return self.rollout.spread(request, seeds, self.executor)
 
-    def _judge(self, best: Best) -> _Validation | None:
-        """The verdict of the validation episodes on a policy whose training return reaches the threshold.
+    def _episodes(self, request: Request) -> NDArray[np.int64]:
+        """The seeds of a request's episodes; a stretch has its own."""
+        if request.stretch is not None:
+            return np.zeros(0, np.int64)
+        return episode_seeds(self.algorithm.seed, Purpose.TRAINING, self.generation, count=request.episodes)
 
-        A policy is not judged twice in a row: the validation episodes of a run are always the same.
-        """
-        if not self.early_stop or self.threshold is None or best.value < self.threshold:
+    def _is_due(self, steps: int) -> bool:
+        """Whether a row is, after so many steps more: when they pass a multiple of the interval, and at the end."""
+        after = self.steps + steps
+        if self.collector is None or after // self._interval > self.steps // self._interval:
+            return True
+        return self.budget.fraction(self.generation + 1, after, self.seconds) >= 1.0
+
+    def _verdict(self, latest: list[Best] | None) -> Validation | None:
+        """What validation episodes say of the policy that a row is to tell of."""
+        if latest is None:
             return None
-        if self._judged is not None and self._moments is None and np.array_equal(best.theta, self._judged):
-            return None
-        return self._validate(best)
-
-    def _validate(self, best: Best) -> _Validation:
-        experience = self._examine(best, Purpose.VALIDATION, VALIDATION_EPISODES)
-        return _Validation(replace(best, value=float(experience.returns.mean())), experience.steps)
-
-    def _note(self, validation: _Validation) -> None:
-        """Take a verdict into the state."""
-        judged = validation.judged
-        self._judged = judged.theta
-        self.validation_steps += validation.steps
-        if self._champion is None or judged.value > self._champion.value:
-            self._champion = judged
-        self.solved = self.threshold is not None and self._champion.value >= self.threshold
-
-    def _examine(self, best: Best, purpose: Purpose, episodes: int) -> Experience:
-        """The experience `(1, episodes)` of one policy in the episodes of this purpose."""
-        request = Request(parameters=best.theta[None], episodes=episodes, normalisation=best.normalisation)
-        return self.measure(request, self._episodes(purpose, count=episodes))
-
-    def _episodes(self, purpose: Purpose, *path: int, count: int) -> NDArray[np.int64]:
-        return episode_seeds(self.algorithm.seed, purpose, *path, count=count)
+        return self.judge.judge(latest[0]) if self.collector is None else self.judge.look(latest[0])
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -195,39 +200,31 @@ class Trainer:
 
         Until then the best on validation if any was judged, else the last generation's.
         """
-        return self._chosen or self._champion or (self._latest[0] if self._latest else None)
+        return self._chosen or self.judge.champion or (self._latest[0] if self._latest else None)
 
-    def _choose(self) -> int:
-        """Choose among the last generation's finalists, and the best so far, on validation episodes; the steps taken.
-
-        What is chosen is no part of the state: a run that goes on with a larger budget is as if it had never ended.
-        """
-        if self.solved or self.finalists == 1:
-            return 0
-        verdicts = [self._validate(finalist) for finalist in self._latest]
-        contenders = [*filter(None, [self._champion]), *(verdict.judged for verdict in verdicts)]
-        self._chosen = max(contenders, key=lambda contender: contender.value)
-        return sum(verdict.steps for verdict in verdicts)
-
-    def _used_up(self) -> bool:
-        return self.budget.fraction(self.generation, self.steps, self.seconds) >= 1.0
+    def _over(self) -> bool:
+        """Solved, out of budget or ended by itself; the end of a budget has its row, whatever the clock says."""
+        if self.judge.solved or self.algorithm.stopped:
+            return True
+        used_up = self.budget.fraction(self.generation, self.steps, self.seconds) >= 1.0
+        return used_up and self._figures.empty
 
     def _finish(self, metrics: MetricsWriter) -> dict[str, float | int | str]:
         """Choose the policy to keep, test it, once, and store both it and the figures."""
         with self._interrupts.breakable():
-            steps = self._choose()
+            self._chosen, steps = self.judge.choose(self._latest)
             kept = self.kept
             assert kept is not None  # a budget is at least one generation
-            test = self._examine(kept, Purpose.TEST, TEST_EPISODES)
-            final = test if self._is_latest(kept) else self._examine(self._latest[0], Purpose.TEST, TEST_EPISODES)
+            test = self.judge.examine(kept, Purpose.TEST, TEST_EPISODES)
+            final = test if self._is_latest(kept) else self.judge.examine(self._latest[0], Purpose.TEST, TEST_EPISODES)
         self._write_policy(kept)
         figures = summarise(test.returns[0])
         result: dict[str, float | int | str] = {
-            "stop": "solved" if self.solved else self.algorithm.stopped or "budget",
+            "stop": "solved" if self.judge.solved else self.algorithm.stopped or "budget",
             "path": self.rollout.path,
             "generations": self.generation,
             "steps": self.steps,
-            "validation_steps": self.validation_steps + steps,
+            "validation_steps": self.judge.steps + steps,
             "seconds": self.seconds,
             "best": self.best_return,
             "final_mean": float(final.returns.mean()),
@@ -238,8 +235,8 @@ class Trainer:
             "test_length": float(test.lengths.mean()),
             "test_episodes": TEST_EPISODES,
         }
-        if self.threshold is not None:
-            result["threshold"] = self.threshold
+        if self.judge.threshold is not None:
+            result["threshold"] = self.judge.threshold
         if self.budget.seconds is not None:
             self._note_generations()
         write_result(metrics, result, test.returns[0], test.lengths[0])
@@ -271,7 +268,7 @@ class Trainer:
             workers=self.executor.workers,
             parameters=self.rollout.network.size,
             budget=self.budget,
-            threshold=self.threshold if self.early_stop else None,
+            threshold=self.judge.threshold if self.judge.early_stop else None,
             generation=self.generation,
         )
         for hook in self.hooks:
@@ -285,18 +282,17 @@ class Trainer:
             "seed": self.algorithm.seed,
             "generation": self.generation,
             "steps": self.steps,
-            "validation_steps": self.validation_steps,
             "seconds": self.seconds,
             "best_return": float(self.best_return),
-            "solved": self.solved,
             **entries("latest", self._latest),
-            **entries("champion", [*filter(None, [self._champion])]),
-            "judged": self._judged,
+            **self.judge.state(),
+            **self._figures.state(),
             **({} if self._moments is None else {f"moments_{k}": v for k, v in vars(self._moments).items()}),
         }
         return {
             **{f"run/{name}": value for name, value in own.items()},
             **{f"algorithm/{name}": value for name, value in self.algorithm.state().items()},
+            **({} if self.collector is None else {f"lanes/{k}": v for k, v in self.collector.state().items()}),
         }
 
     def _save(self, metrics: MetricsWriter) -> None:
@@ -345,21 +341,14 @@ class Trainer:
         if own["seed"] != self.algorithm.seed:
             raise ValueError(f"expected the seed {own['seed']}, got {self.algorithm.seed}")
         self.generation, self.steps = int(own["generation"]), int(own["steps"])
-        self.validation_steps = int(own["validation_steps"])
         self._seconds_before = float(own["seconds"])
-        self.best_return, self.solved = float(own["best_return"]), bool(own["solved"])
-        self._judged = own["judged"]
+        self.best_return = float(own["best_return"])
         self._latest = bests_in(own, "latest")
-        self._champion = next(iter(bests_in(own, "champion")), None)
+        self.judge.restore(own)
+        self._figures.restore(own)
         if self._moments is not None:
             count, mean, squares = (own[f"moments_{name}"] for name in ("count", "mean", "squares"))
             self._moments = Moments(int(count), mean, squares)
         self.algorithm.restore(part(state, "algorithm/"))
-
-
-@dataclass(frozen=True)
-class _Validation:
-    """What validation episodes said of a policy, and how many steps they took."""
-
-    judged: Best
-    steps: int
+        if self.collector is not None:
+            self.collector.restore(part(state, "lanes/"))

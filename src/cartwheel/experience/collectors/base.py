@@ -1,0 +1,172 @@
+"""What all collectors do: lanes that have seeds, a network, a memory, and open episodes that can be kept.
+
+Lane j's k-th episode has the same seed in all collectors, and each lane a generator of its own to explore by. An open
+episode is kept as its seed and its actions so far: whoever goes on from a checkpoint plays them again, and so comes to
+where the episode stood, whatever environment it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.errors import StorageError
+from cartwheel.experience.lanes import Actor, load
+from cartwheel.experience.records import Experience, Request, Stretch, Transitions
+from cartwheel.kernels.network import BEFORE, MEMORY
+from cartwheel.kernels.random import words_of
+from cartwheel.seeds import Purpose, episode_seeds, generator
+
+#: Episodes of a lane whose seeds are drawn together.
+BLOCK = 16
+
+
+class Collector(ABC):
+    """N lanes, each in an episode of its own or between two, and what goes on from one request to the next.
+
+    `begun (N,)` are the episodes that each lane has begun, `open (N,)` says whether the last one goes on, `length (N,)`
+    and `total (N,)` are its steps and rewards so far, `acting (N, 4)` the generators to explore by.
+    """
+
+    def __init__(self, rollout: Any, seed: int, lanes: int) -> None:
+        self.environment, self.network = rollout.environment, rollout.network
+        self.actor: Actor = rollout.actor
+        self.seed, self.count = seed, lanes
+        self.begun, self.length = np.zeros(lanes, np.int64), np.zeros(lanes, np.int64)
+        self.open, self.total = np.zeros(lanes, np.bool_), np.zeros(lanes)
+        draws = [generator(seed, Purpose.ACTION, lane).bit_generator.state["state"] for lane in range(lanes)]
+        self.acting = np.array([words_of(state) for state in draws])
+        self.lanes = self.actor.lanes(lanes)
+        self._actions: list[list[NDArray[np.float32]]] = [[] for _ in range(lanes)]  # of open episodes, in pieces
+        self._kept = self._snapshot()
+
+    def __call__(self, request: Request) -> Experience:
+        """What comes of a request for a stretch; ValueError where it does not fit the network and the lanes."""
+        stretch, theta = request.stretch, np.asarray(request.parameters[0], np.float32)
+        if stretch is None or stretch.lanes != self.count or theta.shape != (self.network.size,):
+            raise ValueError(
+                f"expected a stretch of {self.count} lanes by one vector of {self.network.size} parameters"
+            )
+        self._load(theta, request.normalisation)
+        T, N, d = stretch.steps, self.count, self.network.inputs
+        m = self.network.memory_size if stretch.memory else 0
+        found = Transitions(
+            obs=np.zeros((T, N, d), np.float32),
+            action=np.zeros((T, N, self.actor.head.size), np.float32),
+            reward=np.zeros((T, N)),
+            discount=np.zeros((T, N)),
+            boundary=np.zeros((T, N), np.bool_),
+            next_obs=np.zeros((T, N, d), np.float32),
+            taken=np.zeros(N, np.int64),
+            memory=np.zeros((T, N, m), np.float32) if m else None,
+        )
+        returns, lengths = self._collect(stretch, found)
+        self._remember(found)
+        self._kept = self._snapshot()
+        return Experience(returns=returns[None], lengths=lengths[None], transitions=found)
+
+    @abstractmethod
+    def _collect(self, stretch: Stretch, found: Transitions) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Fill in the transitions; returns and lengths of the episodes that ended, in the order in which they did."""
+
+    @abstractmethod
+    def _replay(self, lane: int, seed: int, actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring a lane to where its episode `seed` was after these actions `(k, a)`; what is seen there `(d,)`."""
+
+    @abstractmethod
+    def _seen(self, lane: int) -> NDArray[np.float32]:
+        """What a lane in an open episode sees now `(d,)`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of environments."""
+
+    def episode(self, lane: int, number: int) -> int:
+        """The seed of a lane's episode of this number."""
+        block, place = divmod(number, BLOCK)
+        return int(episode_seeds(self.seed, Purpose.TRAINING, lane, block, count=BLOCK)[place])
+
+    # --- the network -------------------------------------------------------------------------------------------------
+
+    @property
+    def _memory(self) -> NDArray[np.float32]:
+        """What the lanes remember `(N, m)`, as it lies in their buffers."""
+        places = self.lanes.places
+        if len(places) == 0:
+            return np.zeros((self.count, 0), np.float32)
+        first: int = places[BEFORE]
+        memory: NDArray[np.float32] = self.lanes.numbers[: self.count, first : first + places[MEMORY]]
+        return memory
+
+    def _load(self, theta: NDArray[np.float32], normalisation: Any) -> None:
+        """Give all lanes these weights; they go on remembering."""
+        if normalisation is not None:
+            self.lanes = self.lanes._replace(shift=normalisation.shift.copy(), scale=normalisation.scale.copy())
+        memory = self._memory.copy()
+        for lane in range(self.count):
+            load(self.lanes, lane, theta)
+        self._memory[:] = memory
+
+    # --- open episodes -----------------------------------------------------------------------------------------------
+
+    def _remember(self, found: Transitions) -> None:
+        """Keep the actions of the episodes that are open now."""
+        for lane, pieces in enumerate(self._actions):
+            taken = int(found.taken[lane])
+            last = taken - int(min(self.length[lane], taken)) if self.open[lane] else taken
+            if last > 0:
+                pieces.clear()
+            if last < taken:
+                pieces.append(found.action[last:taken, lane])
+
+    def _snapshot(self) -> dict[str, Any]:
+        """What has to be kept of the lanes as they stand, but for the actions."""
+        open_ = self.open[:, None]
+        seen = [self._seen(lane) if self.open[lane] else np.zeros(self.network.inputs) for lane in range(self.count)]
+        return {
+            "begun": self.begun.copy(),
+            "open": self.open.astype(np.int64),
+            "acting": self.acting.copy(),
+            "memory": np.where(open_, self._memory, np.float32(0.0)),
+            "seen": np.array(seen, np.float32),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs, as a flat dict of arrays: how it stood when the last request was done.
+
+        So a request that is broken off leaves the state as it was before.
+        """
+        episodes = [np.concatenate(pieces) for pieces in self._actions if pieces]
+        return {
+            **self._kept,
+            "actions": np.concatenate(episodes) if episodes else np.zeros((0, self.actor.head.size), np.float32),
+            "lengths": np.array([sum(map(len, pieces)) for pieces in self._actions], np.int64),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state: open episodes are played again up to where they stood.
+
+        StorageError where an environment does not come to the same observation; ValueError where the lanes are others.
+        """
+        if state["begun"].shape != (self.count,) or state["memory"].shape != self._memory.shape:
+            raise ValueError(f"expected the state of {self.count} lanes")
+        self.begun[:], self.open[:], self.acting[:] = state["begun"], state["open"] != 0, state["acting"]
+        self.length[:], self.total[:] = np.where(self.open, state["lengths"], 0), 0.0
+        pieces = np.split(np.asarray(state["actions"], np.float32), np.cumsum(state["lengths"])[:-1])
+        for lane, actions in enumerate(pieces):
+            self._actions[lane] = [actions] if len(actions) else []
+            if not self.open[lane]:
+                continue
+            seed = self.episode(lane, int(self.begun[lane]) - 1)
+            seen = self._replay(lane, seed, actions)
+            if not np.array_equal(seen, state["seen"][lane]):
+                raise StorageError(
+                    f"{self.environment.name} does not repeat itself: after {len(actions)} steps of the episode "
+                    f"{seed}, played again, it shows another observation than when the checkpoint was written"
+                )
+        self._memory[:] = state["memory"]
+        self._kept = self._snapshot()
