@@ -99,6 +99,26 @@ def check_extremes(name: str, shapes: Any, dtype: str) -> float:
     return max(worst)
 
 
+def place_of_largest(x: Any) -> Any:
+    """What the opcode gives for x (outer, reduced, inner) over its middle axis."""
+    memory, (outer, _, inner) = Memory(x.dtype.name), x.shape
+    y = memory.put_integers(np.full(outer * inner, 77))
+    memory.run("argmax", *x.shape, memory.put(x), y, 0, 0)
+    return memory.integers[y : y + outer * inner].reshape(outer, inner).copy()
+
+
+def check_places(shapes: Any, dtype: str) -> float:
+    worst = []
+    for shape in shapes:
+        x = numbers_like(dtype, *shape).round(1)  # with equals among them
+        worst.append(unlike(place_of_largest(x), np.argmax(x, axis=1)))
+        if x.size > 3:
+            x.ravel()[x.size // 2 :: 7] = np.nan
+            x.ravel()[:2] = np.inf, -np.inf
+            worst.append(unlike(place_of_largest(x), np.argmax(x, axis=1)))
+    return max(worst)
+
+
 @pytest.mark.parametrize("name", EXTREMES)
 @pytest.mark.parametrize("inner", [1, 2])
 def test_a_nan_is_found_wherever_it_is(name: str, inner: int) -> None:
@@ -124,6 +144,7 @@ CHECKS: dict[str, Any] = {
     **{name: partial(check, name) for name in SUMS},
     **{name: partial(check_extremes, name) for name in EXTREMES},
     "cumsum": check_cumulative,
+    "argmax": check_places,
 }
 AGREEMENT = {name: partial(one, SHAPES) for name, one in CHECKS.items()}
 
@@ -189,7 +210,7 @@ def with_less() -> None:
     for name, one in CHECKS.items():
         for dtype in DTYPES:
             holds(name, one(shapes[1:], dtype))
-        if name not in EXTREMES:
+        if name not in (*EXTREMES, "argmax"):
             reduced(name, np.zeros(shapes[0], np.float32))
 
 

@@ -83,6 +83,13 @@ case("kl", "vector", (4,), (4,))
 case("kl", "time", (2, 3, 2), (2, 3, 2))
 case("kl", "extreme", EXTREME_ROWS, EXTREME_ROWS[::-1])
 
+spec("argmax", lambda x, axis=None: np.argmax(x, axis), lambda x, axis=None: x.argmax(axis), differentiable=False)
+case("argmax", "matrix", (5, 3), axis=1)
+case("argmax", "columns", (5, 3), axis=0)
+case("argmax", "time", (2, 3, 4), axis=-2)
+case("argmax", "all", (2, 3))
+case("argmax", "ties", np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]), axis=1)
+
 spec(
     "accuracy",
     lambda y, t: np.mean(y.argmax(axis=1) == t),

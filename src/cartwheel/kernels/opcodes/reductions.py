@@ -58,6 +58,13 @@ def _form(name: str, like_x: bool = False, of_nothing: bool = True) -> Form:
     return spans
 
 
+def _places(row: Any) -> Iterator[Span]:
+    """As of extremes, but that y are integers."""
+    x, y, _ = _form("argmax", of_nothing=False)(row)
+    yield x
+    yield Span(y.first, y.last, written=True, of_integers=True)
+
+
 @compiled()
 def _x(row: Any, number: int) -> int:
     """Where a block of x begins."""
@@ -231,6 +238,19 @@ def _min(row: Any, numbers: Any, integers: Any) -> None:
             numbers[_y(row, number)] = smallest(part(numbers, _x(row, number), row[REDUCED]))
         else:
             smallest_of_columns(numbers, row[REDUCED], row[INNER], _x(row, number), _y(row, number))
+
+
+@opcode(_places, EXACT)
+def argmax(row: Any, numbers: Any, integers: Any) -> None:
+    """y = place of the largest of x, the first of equals; NaN counts as the largest."""
+    step = row[INNER]
+    for number in range(row[OUTER] * step):
+        at, best = _x(row, number // step) + number % step, 0
+        for k in range(1, row[REDUCED]):
+            x, most = numbers[at + k * step], numbers[at + best * step]
+            if x > most or (x != x and most == most):
+                best = k
+        integers[row[Y] + number] = best
 
 
 @opcode(_form("prod"), per_term(2))

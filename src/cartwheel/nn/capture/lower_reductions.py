@@ -61,6 +61,16 @@ def _reduction(builder: Builder, entry: Entry) -> None:
     _reduced(builder, entry, x, _axes(entry.attributes["axis"], len(x.shape)), entry.name)
 
 
+@lowers(reductions._argmax, makes="i")
+def _argmax(builder: Builder, entry: Entry) -> None:
+    x, axis = builder.contiguous(builder.place(entry.inputs[0]), entry), entry.attributes["axis"]
+    axis = 0 if axis is None else axis % len(x.shape)
+    shape = (math.prod(x.shape),) if entry.attributes["axis"] is None else x.shape
+    outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    y = builder.output(entry.outputs[0])
+    builder.emit("argmax", [outer, shape[axis], inner, x.offset, y.offset, 0, 0], entry)
+
+
 def column_sums(builder: Builder, entry: Entry, x: Place, y: Place) -> None:
     """A row for the sums of the columns of x (rows, columns), contiguous."""
     builder.emit("sum", [1, *x.shape, x.offset, y.offset, 0, 0], entry)

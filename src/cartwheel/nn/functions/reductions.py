@@ -192,12 +192,27 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A001
     return _min(x, axis=axis, keepdims=keepdims)
 
 
+@operation
+def _argmax(xp: Any, x: Array, *, axis: int | None) -> Array:
+    return xp.argmax(x, axis=axis)
+
+
+@function(REAL)
+def argmax(x: Any, axis: int | None = None) -> Any:
+    """The place of the largest of x along an axis, or in all of it row by row: integers. There is no gradient.
+
+    Of equals it is the first, and NaN counts as the largest. ValueError for that of no numbers.
+    """
+    return _argmax(raw(x), axis=axis)
+
+
 def _shared(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     reached = cast(x == _kept(y, x, axis, keepdims), x.dtype)
     return _kept(g, x, axis, keepdims) * (reached / sum(reached, axis, True))
 
 
 _max.rules = _min.rules = (_shared,)
+_argmax.rules = (None,)
 
 
 @operation
