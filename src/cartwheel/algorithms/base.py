@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -97,6 +97,11 @@ class Algorithm(ABC):
         """Why the search has ended by itself (it has converged, say), in a few words; None while it goes on."""
         return None
 
+    @property
+    def room(self) -> int:
+        """The bytes that it keeps of what it was told, at most, such as a replay memory; 0 where that is little."""
+        return 0
+
     @abstractmethod
     def state(self) -> State:
         """Everything that `restore` needs, as a flat dict of arrays and scalars."""
@@ -121,7 +126,8 @@ class Entry:
 
     A preset is a set of settings by name, general ones of a run among them. `specify` makes the specification of a
     policy from the general settings and the algorithm's own. `check` is given the spaces of an environment, its
-    observations' and its actions', and raises UsageError where the algorithm can't learn between them.
+    observations' and its actions', and raises UsageError where the algorithm can't learn between them. `general` are
+    defaults of the general settings that suit it better than those of all.
     """
 
     name: str
@@ -131,6 +137,7 @@ class Entry:
     presets: Mapping[str, Mapping[str, Any]]
     specify: Callable[[Any, Any], Specification] = layered
     check: Callable[[Space, Space], None] = anywhere
+    general: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def by_steps(self) -> bool:

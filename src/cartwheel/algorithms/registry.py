@@ -19,6 +19,15 @@ _FILES = (
     "cma_es",
     "sep_cma_es",
     "neat",
+    "dqn",
+    "tables.q_learning",
+    "tables.double_q_learning",
+    "tables.sarsa",
+    "tables.expected_sarsa",
+    "tables.n_step_sarsa",
+    "tables.off_policy_sarsa",
+    "tables.monte_carlo",
+    "tables.off_policy_monte_carlo",
 )
 
 DEFAULT_ALGORITHM = "genetic"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
@@ -126,7 +127,7 @@ class Perceptron(LayeredNetwork):
     @cached_property
     def model(self) -> nn.Model:
         """An `nn.MLP`."""
-        return nn.MLP((*self.hidden, self.outputs), _function(self.activation), in_size=self.inputs, rng=_draws())
+        return nn.MLP((*self.hidden, self.outputs), function(self.activation), in_size=self.inputs, rng=draws())
 
     def forward(self, theta: Array, x: Array) -> Array:
         """Outputs `(B, o)` for `theta (n,)` and `x (B, d)`, or `(P, B, o)` for `(P, n)` and `(P, B, d)`."""
@@ -191,21 +192,32 @@ class RecurrentNetwork(LayeredNetwork):
 
     def step(self, theta: Any, x: Any, memory: Any) -> Any:
         """The outputs and the next memory: the model's, but no layer keeps anything, so that threads may share it."""
-        F, weights, units = nn.functions, self.layout.unpack(raw(theta)), self.hidden[-1]
-        activation, h = _function(self.activation), memory[:, :units]
+        F = nn.functions
         with nn.no_grad():
-            for number in range(len(self.hidden) - 1):
-                x = activation(F.linear(x, weights[f"dense/{number}/W"], weights[f"dense/{number}/b"]))
-            xs = F.reshape(x, (1, *x.shape))
-            names = ("x2h/W", "h2h/W", "x2h/b") if self.cell == "rnn" else ("Wx", "Wh", "b")
-            cells = [weights[f"cells/{name}"] for name in names]
-            if self.cell == "lstm":
-                hs, c = F.lstm(xs, h, memory[:, units:], *cells)
-                after = F.concat([hs[0], c], axis=1)
-            else:
-                hs = {"rnn": F.rnn, "gru": F.gru}[self.cell](xs, h, *cells)
-                after = hs[0]
-            return F.linear(hs[0], weights["out/W"], weights["out/b"]), after
+            y, after = self.unrolled(self.layout.unpack(raw(theta)), F.reshape(x, (1, *x.shape)), memory)
+            return F.reshape(y, y.shape[1:]), after
+
+    def unrolled(self, weights: Mapping[str, Any], xs: Any, memory: Any) -> tuple[Any, Any]:
+        """Outputs (T, B, o) and the memory (B, m) after observations xs (T, B, d), from the memory before them.
+
+        `weights` are arrays or parameters by the names of the layout.
+        """
+        F, (steps, batch, _), units = nn.functions, xs.shape, self.hidden[-1]
+        activation, h = function(self.activation), memory[:, :units]
+        x = F.reshape(xs, (steps * batch, self.inputs))
+        for number in range(len(self.hidden) - 1):
+            x = activation(F.linear(x, weights[f"dense/{number}/W"], weights[f"dense/{number}/b"]))
+        xs = F.reshape(x, (steps, batch, x.shape[1]))
+        names = ("x2h/W", "h2h/W", "x2h/b") if self.cell == "rnn" else ("Wx", "Wh", "b")
+        cells = [weights[f"cells/{name}"] for name in names]
+        if self.cell == "lstm":
+            hs, c = F.lstm(xs, h, memory[:, units:], *cells)
+            after = F.concat([hs[-1], c], axis=1)
+        else:
+            hs = {"rnn": F.rnn, "gru": F.gru}[self.cell](xs, h, *cells)
+            after = hs[-1]
+        y = F.linear(F.reshape(hs, (steps * batch, units)), weights["out/W"], weights["out/b"])
+        return F.reshape(y, (steps, batch, self.outputs)), after
 
 
 class _Remembering(nn.Model):
@@ -214,11 +226,11 @@ class _Remembering(nn.Model):
     def __init__(self, network: RecurrentNetwork) -> None:
         *before, units = network.hidden
         kind = {"rnn": nn.layers.RNN, "gru": nn.layers.GRU, "lstm": nn.layers.LSTM}[network.cell]
-        sizes, rng = (network.inputs, *before), _draws()
+        sizes, rng = (network.inputs, *before), draws()
         self.dense = [nn.layers.Linear(o, in_size=d, rng=rng) for d, o in pairwise(sizes)]
         self.cells = kind(units, in_size=sizes[-1], rng=rng)
         self.out = nn.layers.Linear(network.outputs, in_size=units, rng=rng)
-        self.activation = _function(network.activation)
+        self.activation = function(network.activation)
 
     def forward(self, x: Any) -> Any:
         """x (B, d) to (B, o), remembering."""
@@ -227,10 +239,11 @@ class _Remembering(nn.Model):
         return self.out(self.cells(x))
 
 
-def _function(activation: str) -> Any:
+def function(activation: str) -> Any:
+    """An activation by name, of the framework."""
     return {"identity": lambda x: x, "relu": nn.functions.relu, "tanh": nn.functions.tanh}[activation]
 
 
-def _draws() -> np.random.Generator:
-    """For weights that nobody looks at: these networks are always bound to a vector."""
+def draws() -> np.random.Generator:
+    """A generator for weights that nobody looks at: these networks are always bound to a vector."""
     return np.random.default_rng(0)

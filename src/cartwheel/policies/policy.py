@@ -14,7 +14,8 @@ from cartwheel.nn.flat import Array
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.networks import Network
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.specification import Specification
+from cartwheel.policies.specification import Specification, Table
+from cartwheel.policies.table import check_spaces
 from cartwheel.spaces import Discrete, Space, flat_size, flatten
 
 
@@ -134,5 +135,7 @@ class Policy:
 
 
 def build_network(specification: Specification, observation_space: Space, action_space: Space) -> Network:
-    """The network that a specification makes between these spaces."""
+    """The network that a specification makes between these spaces; UsageError where it can't serve them."""
+    if isinstance(specification, Table):
+        check_spaces(observation_space, action_space)
     return specification.build(flat_size(observation_space), action_head(action_space).outputs)

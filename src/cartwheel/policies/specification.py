@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 from cartwheel.errors import UsageError, did_you_mean
 from cartwheel.nn.flat import ACTIVATIONS
 from cartwheel.policies import graph
+from cartwheel.policies.dueling import DuelingNetwork
 from cartwheel.policies.graph import GraphNetwork
 from cartwheel.policies.networks import CELLS, Perceptron, RecurrentNetwork
+from cartwheel.policies.table import TableNetwork
 
 _LARGEST_LAYER = 1 << 20
 
@@ -79,7 +81,32 @@ class Graph:
         return GraphNetwork(inputs, outputs, self.activation, self.nodes, inputs * outputs + self.links, self.recurrent)
 
 
-Specification: TypeAlias = MLP | Recurrent | Graph
+@dataclass(frozen=True)
+class Dueling:
+    """A multi-layer perceptron whose outputs are values of actions, made of the state's value and their advantages."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", _units(self.hidden))
+        _check_name("activation", self.activation, ACTIVATIONS)
+
+    def build(self, inputs: int, outputs: int) -> DuelingNetwork:
+        """The network for `inputs` numbers in and `outputs` actions."""
+        return DuelingNetwork(inputs, outputs, self.activation, self.hidden)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of values: a row for each of the observations, which are Discrete, a column for each of such actions."""
+
+    def build(self, inputs: int, outputs: int) -> TableNetwork:
+        """The table for `inputs` observations, one-hot, and `outputs` actions."""
+        return TableNetwork(inputs, outputs, "identity")
+
+
+Specification: TypeAlias = MLP | Recurrent | Graph | Table | Dueling
 
 
 def specification(memory: str, hidden: tuple[int, ...], activation: str) -> Specification:
@@ -101,7 +128,13 @@ def _check_name(what: str, name: Any, known: Iterable[str]) -> None:
         raise UsageError(f"unknown {what} {name!r}; {did_you_mean(str(name), known)}")
 
 
-_KINDS: dict[str, type[Specification]] = {"mlp": MLP, "recurrent": Recurrent, "graph": Graph}
+_KINDS: dict[str, type[Specification]] = {
+    "mlp": MLP,
+    "recurrent": Recurrent,
+    "graph": Graph,
+    "table": Table,
+    "dueling": Dueling,
+}
 
 
 def to_data(specification: Specification) -> dict[str, Any]:
