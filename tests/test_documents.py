@@ -32,7 +32,7 @@ from cartwheel.training.settings import DEFAULT_STEPS, TrainSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
+PROGRAMS = sorted((ROOT / "examples").rglob("*.py"))
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 SECONDS = 120  # for a program of the documents; they take some seconds each
 
