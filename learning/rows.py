@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cartwheel.algorithms.dqn.agent import PRESETS
+
 
 @dataclass(frozen=True)
 class Row:
     """A job that is run once for each seed.
 
     `settings` are options of `cartwheel.train`; `budget` is in environment steps. `reach` is the mean return over the
-    test episodes that counts as having learnt, `wanted` how many of the seeds should. `published` stands beside it, as
-    context.
+    test episodes that counts as having learnt, `wanted` how many of the seeds should; 0: nothing was said of it.
+    `margin`: how far the mean may be from a peer's, the 95 % interval of the difference being wanted above it.
+    `exact`: the kept policy's mean return can be computed, from the environment's transition table, and it is that
+    which has to reach. `published` stands beside it, as context.
     """
 
     environment: str
@@ -25,6 +29,8 @@ class Row:
     seeds: int = 10
     published: str = ""
     label: str = ""
+    margin: float | None = None
+    exact: bool = False
 
     @property
     def name(self) -> str:
@@ -37,6 +43,8 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "CartPole-v1": {"push where the pole leans and falls": "int(x[2] + x[3] > 0)"},
     "MountainCarContinuous-v0": {"velocity's sign, at force 0.3": "[0.3 if x[1] > 0 else -0.3]"},
     "Acrobot-v1": {"torque along the second joint's velocity": "2 if x[5] > 0 else 0"},
+    "MountainCar-v0": {"velocity's sign": "2 if x[1] >= 0 else 0"},
+    "cartwheel/CartPoleNoVelocity-v0": {"push where the pole leans": "int(x[2] > 0)"},
 }
 
 _BUDGETS = {"CartPole-v1": 500_000, "Acrobot-v1": 2_000_000, "MountainCarContinuous-v0": 2_000_000}
@@ -109,4 +117,48 @@ def _memory() -> list[Row]:
     return rows
 
 
-TABLES = {"evolution": _evolution, "memory": _memory}
+_TABLE = {"lanes": 32, "stretch": 16, "epsilon_end": 1.0, "learning_rate": 1.0, "early_stop": False}
+
+# As `SETTINGS`. Runs go on to the end of their budget: what is kept then is the best on validation.
+VALUES: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"early_stop": False},
+    "Acrobot-v1": {"early_stop": False, **PRESETS["acrobot"]},
+    "MountainCar-v0": {"early_stop": False, **PRESETS["mountain-car"]},
+    "cartwheel/CartPoleNoVelocity-v0": {
+        "early_stop": False,
+        "memory": "rnn",
+        "hidden": (64, 32),
+        "batch": 32,
+        "burn_in": 4,
+        "sequence": 6,
+    },
+    "cartwheel/GridWorld-v0": {"early_stop": False, "learning_rate": 0.8, "initial_value": 1.0, "gamma": 0.9},
+    "FrozenLake-v1": {**_TABLE, "learning_rate_power": 0.6},
+    "Taxi-v4": _TABLE,
+}
+
+
+def _values() -> list[Row]:
+    """Q-learning with networks, and on tables. Published figures are those of rl-baselines3-zoo, of one run each."""
+    return [
+        Row("CartPole-v1", "dqn", 50_000, 475.0, 0, VALUES["CartPole-v1"], published="500", margin=-25.0),
+        Row("Acrobot-v1", "dqn", 100_000, -100.0, 0, VALUES["Acrobot-v1"], published="-76.6", margin=-5.0),
+        Row("MountainCar-v0", "dqn", 120_000, -110.0, 0, VALUES["MountainCar-v0"], published="-100.8", margin=-10.0),
+        _on("cartwheel/CartPoleNoVelocity-v0", "dqn", 300_000, 475.0, 8),
+        *(_on(*job, 10, exact=True) for job in _PLANNED),
+    ]
+
+
+#: What can be planned, its budget, and the mean return that is wanted: but for FrozenLake the highest there is.
+_PLANNED = (
+    ("cartwheel/GridWorld-v0", "q-learning", 20_000, 1.0),
+    ("FrozenLake-v1", "q-learning", 1_000_000, 0.72),
+    ("Taxi-v4", "q-learning", 500_000, 7.93),
+)
+
+
+def _on(environment: str, algorithm: str, budget: int, reach: float, wanted: int, exact: bool = False) -> Row:
+    return Row(environment, algorithm, budget, reach, wanted, VALUES[environment], exact=exact)
+
+
+TABLES = {"evolution": _evolution, "memory": _memory, "values": _values}

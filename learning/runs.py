@@ -17,7 +17,7 @@ import numpy as np
 from learning.rows import Row
 
 FIELDS = (
-    "row seed settings test_mean final_mean best stop generations steps validation_steps cpu_seconds wall_seconds"
+    "row seed settings test_mean final_mean best stop generations steps validation_steps cpu_seconds wall_seconds exact"
 ).split()
 
 
@@ -36,9 +36,22 @@ def run(row: Row, seed: int) -> dict[str, Any]:
             **{"steps": row.budget, "solved_at": row.reach, **row.settings},
         )
         result = dict(done.result or {})
+        seconds = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - start}
+        if row.exact:
+            result["exact"] = exact_mean(row.environment, cartwheel.load(done.folder))
     line = {name: result[name] for name in FIELDS if name in result}
-    seconds = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - start}
     return {"row": row.name, "seed": seed, "settings": _told(row), **line, **seconds}
+
+
+def exact_mean(environment: str, policy: Any) -> float:
+    """A policy's mean return within the time limit, computed from the environment's transition table."""
+    import gymnasium
+
+    from cartwheel.envs.transitions import transition_table
+    from cartwheel.tabular.planning import exact_return
+
+    table, limit = transition_table(environment), gymnasium.spec(environment).max_episode_steps
+    return exact_return(table, [policy.act(state)[0] for state in range(table.states)], steps=limit)
 
 
 def run_all(rows: Sequence[Row], seeds: Sequence[int], file: Path, workers: int) -> None:
@@ -71,12 +84,15 @@ def read(file: Path) -> list[dict[str, str]]:
 
 
 def _append(file: Path, line: dict[str, Any]) -> None:
+    """One line more, with the columns that the file has."""
     new = not file.exists()
-    with file.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, FIELDS)
+    with file.open("a+", newline="", encoding="utf-8") as stream:
+        stream.seek(0)
+        fields = FIELDS if new else next(csv.reader(stream))
+        writer = csv.DictWriter(stream, fields)
         if new:
             writer.writeheader()
-        writer.writerow({name: _cell(line.get(name, "")) for name in FIELDS})
+        writer.writerow({name: _cell(line.get(name, "")) for name in fields})
 
 
 def _cell(value: Any) -> Any:

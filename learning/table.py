@@ -36,9 +36,15 @@ def table(rows: Sequence[Row], lines: Lines) -> str:
         "algorithm, environment | budget, steps | seeds | kept: mean, 95 % interval | interquartile mean | "
         "final: mean | reached | 95 % of the share | wanted | steps used, median | validation, median | "
         "CPU s, median | each seed"
-    ).split(" | ")
+    )
     body = [_cells(row, [line for line in lines if line["row"] == row.name]) for row in rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *filter(None, body)])
+    return markdown(header, [*filter(None, body)])
+
+
+def markdown(header: str, body: Sequence[Sequence[str]]) -> str:
+    """A table of these cells; those of `header` stand in one line, with bars between them."""
+    first = header.split(" | ")
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [first, ["---"] * len(first), *body])
 
 
 def _cells(row: Row, lines: Lines) -> list[str]:
@@ -56,19 +62,19 @@ def _cells(row: Row, lines: Lines) -> list[str]:
         f"{row.name}",
         f"{row.budget:,}",
         f"{len(kept)}",
-        f"{_told(figures.mean)} ({_told(figures.low)} to {_told(figures.high)})",
-        _told(interquartile_mean(kept)),
-        _told(float(np.mean([float(line["final_mean"]) for line in lines]))),
+        f"{told(figures.mean)} ({told(figures.low)} to {told(figures.high)})",
+        told(interquartile_mean(kept)),
+        told(float(np.mean([float(line["final_mean"]) for line in lines]))),
         f"{reached} of {len(kept)} at {row.reach:g}",
         f"{100 * low:.0f} to {100 * high:.0f} %",
         f"{row.wanted}: {'met' if reached >= row.wanted else 'missed' if len(kept) == row.seeds else 'not all run'}",
         f"{median('steps'):,.0f}",
         f"{median('validation_steps'):,.0f}",
         f"{median('cpu_seconds'):.1f}",
-        ", ".join(map(_told, kept)),
+        ", ".join(map(told, kept)),
     ]
 
 
-def _told(value: float) -> str:
+def told(value: float) -> str:
     """A return, to four figures."""
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ is no installed package
 
-from benchmarks import evolution, gradient, machine, page, peers, runner, startup, tutorial, workers
+from benchmarks import dqn, evolution, gradient, machine, page, peers, runner, startup, tutorial, workers
+from benchmarks.dqn_peer import Answer, Job
 from benchmarks.records import (
+    BENCHMARKS,
     ITS_CHILDREN,
     Benchmark,
     Comparison,
@@ -30,6 +33,7 @@ from benchmarks.records import (
 from cartwheel.errors import CartwheelError, UsageError
 from cartwheel.experience.rollouts import GeneralRollout
 from cartwheel.registry import Registry
+from learning.peers.dqn import ZOO
 
 # Per CPU second a does 10, 100, 20 and b 20, 50, 80: turn by turn the ratios are 2, 0.5, 4 with the median 2, while the
 # ratio of the medians would be 2.5.
@@ -429,3 +433,119 @@ def test_rates_of_independent_processes_add_up() -> None:
     both = workers.together([Sample(cpu=1.0, wall=1.0, work=10.0), Sample(cpu=2.0, wall=2.0, work=10.0)])
     assert (both.cpu, both.work) == (3.0, 20.0)
     assert both.work / both.wall == pytest.approx(10.0 + 5.0)
+
+
+# --- DQN beside stable-baselines3's ----------------------------------------------------------------------------------
+
+#: A network so small, and so few updates, that only the counting takes time.
+SMALL = {**dqn.SAME, "hidden": (8,), "updates": 3, "capacity": 2000}
+
+
+def test_the_same_settings_are_those_that_the_zoo_publishes() -> None:
+    published = dict(ZOO["CartPole-v1"])
+    steps = published.pop("n_timesteps")
+    assert steps == dqn.BUDGET
+    assert dqn.theirs(dqn.SAME, steps) == published
+    assert dqn.theirs(dqn.SAME, 10_240)["exploration_fraction"] * 10_240 == 8000
+    with pytest.raises(CartwheelError, match=r"is not told n_step: put it in words"):
+        dqn.theirs({**dqn.SAME, "n_step": 3}, steps)
+    assert dqn.theirs(dqn.BEST, steps)["policy_kwargs"] == {"net_arch": [*dqn.BEST["hidden"]]}
+
+
+def test_the_ceiling_is_the_products_of_the_same_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = dqn.products((4, 256, 256, 2), 64)
+    assert len(calls) == 11
+    # Multiplications of a row: 4 x 256 three times, 256 x 256 four times, 256 x 2 four times.
+    count = sum(a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in calls)
+    assert count == 64 * (3 * 4 * 256 + 4 * 256 * 256 + 4 * 256 * 2)
+    assert dqn._multiply(calls, 2, 7.0) == 7.0
+    assert all((out == a @ b).all() for a, b, out in calls)
+    told: list[float] = []
+    made = dqn._made(SMALL, 0)
+    tell = made.algorithm.tell
+    monkeypatch.setattr(made.algorithm, "tell", lambda found: told.append(tell(found)["updates"]))
+    assert sum(dqn._stretch(made) for _ in range(6)) == 1536
+    assert sum(told) == dqn.updates_in(SMALL, 1536) == 3 * 3
+
+
+def test_our_run_takes_its_steps_and_checks_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at steps 1,024, 2,048 and 3,072, the first stretches' ends beyond thousands; the third is good enough."""
+    looked: list[int] = []
+
+    def reaches(made: Any, wanted: float, steps: int) -> bool:
+        looked.append(steps)
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+        return len(looked) == 3
+
+    assert dqn.train(Job(0, 1500, settings=SMALL)).steps == 1536
+    monkeypatch.setattr(dqn, "_reaches", reaches)
+    begun = time.process_time()
+    answer = dqn.train(Job(0, 50_000, 475.0, SMALL))
+    took = time.process_time() - begun - 0.6
+    assert looked == [1024, 2048, 3072]
+    assert (answer.steps, answer.reached) == (3072, True)
+    assert 0.0 < answer.cpu < took
+
+
+def test_a_policy_reaches_in_ten_episodes_and_in_a_hundred_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = dqn._made(SMALL, 3)
+    asked: list[list[int]] = []
+    means = iter([475.0, 475.0, 475.0, 474.9, 474.0])
+
+    def mean(made: Any, theta: Any, seeds: Any) -> float:
+        asked.append(seeds.tolist())
+        return next(means)
+
+    real = dqn._mean
+    monkeypatch.setattr(dqn, "_mean", mean)
+    assert [dqn._reaches(made, 475.0, steps) for steps in (1000, 2000, 3000)] == [True, False, False]
+    assert [len(seeds) for seeds in asked] == [10, 100, 10, 100, 10]
+    assert len({seed for seeds in asked for seed in seeds}) == 230
+    falling = np.zeros(made.rollout.network.size, np.float32)
+    assert 8 < real(made, falling, np.arange(10)) < 11
+
+
+class PlayedPeer:
+    """Answers as stable-baselines3's process does; learns nothing."""
+
+    def rate(self, job: Job) -> Sample:
+        assert job.reach is None
+        return Sample(2.0, 2.0, job.steps)
+
+    def time_to(self, job: Job) -> Sample:
+        assert job.reach == 475.0
+        return Sample(10.0 + job.seed, 20.0) if job.settings["train_freq"] == 256 else Sample(np.inf, np.inf)
+
+
+def test_a_glance_at_dqn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each contestant does the same steps; of a small network, as BLAS has several threads here."""
+    monkeypatch.setattr(dqn, "SAME", SMALL)
+    monkeypatch.setattr(dqn, "stable_baselines", PlayedPeer)
+    monkeypatch.setattr(dqn, "_new_process", lambda own: Sample(1.0, 1.0, 1280.0))
+    samples = runner.run(BENCHMARKS["dqn"], turns=1, quick=True)
+    assert {name: turns[0].work for name, turns in samples.items()} == dict.fromkeys(
+        ("Cartwheel", "stable-baselines3", "bare matrix products", dqn._WARM), 1280
+    )
+    text = page.section(BENCHMARKS["dqn"], samples, {})
+    assert re.search(r"Cartwheel / stable-baselines3 +\| per CPU second \| .* at least 2.5: ", text)
+
+
+def test_a_glance_at_the_time_to_475(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not reached took for ever; each turn has a seed of its own."""
+    monkeypatch.setattr(dqn, "train", lambda job: Answer(1.5, 2.0, job.steps, job.seed == 1))
+    monkeypatch.setattr(dqn, "stable_baselines", PlayedPeer)
+    samples = runner.run(BENCHMARKS["dqn-475"], turns=2, quick=True)
+    assert [turn.cpu for turn in samples["stable-baselines3, the same settings"]] == [10.0, 11.0]
+    assert [turn.cpu for turn in samples["Cartwheel, the same settings"]] == [np.inf, 1.5]
+    lines = [re.sub(" +", " ", line) for line in page.section(BENCHMARKS["dqn-475"], samples, {}).splitlines()]
+    wanted = "Cartwheel, Cartwheel's best settings: seconds | CPU seconds | inf | 1.500 | inf | at most 3: missed |"
+    assert f"| {wanted}" in lines
+    assert "| stable-baselines3, the same settings | 10.50 (10 to 11) | 20 |" in lines
+
+
+def test_a_python_without_the_peer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(dqn.INTERPRETER, sys.executable)
+    with pytest.raises(UsageError, match=r"stable-baselines3 is not installed: name a Python that has it.*CARTWHEEL"):
+        dqn.stable_baselines()

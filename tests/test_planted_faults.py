@@ -1050,6 +1050,48 @@ FAULTS = [
         "        self._waiting = waiting(self.n, lanes)",
         "algorithms/test_tables.py",
     ),
+    Fault(
+        "a value discounted twice",
+        "algorithms/dqn/updates.py",
+        "y = reward + discount * value",
+        "y = reward + self.settings.gamma * discount * value",
+        "algorithms/test_dqn.py",
+    ),
+    Fault(
+        "the same windows in all generations",
+        "algorithms/dqn/agent.py",
+        "Purpose.LEARNING, self._generation)",
+        "Purpose.LEARNING, 0)",
+        "algorithms/test_dqn.py",
+    ),
+    Fault(
+        "a value of where the step began",
+        "algorithms/dqn/sequences.py",
+        "following = following[1:]  # (T, B, A)",
+        "following = following[:-1]  # (T, B, A)",
+        "algorithms/test_dqn_sequences.py",
+    ),
+    Fault(
+        "a window beyond its episode",
+        "algorithms/dqn/sequences.py",
+        "(goes_on * after + (1.0 - goes_on) * value)",
+        "after",
+        "algorithms/test_dqn_sequences.py",
+    ),
+    Fault(
+        "another mean of advantages",
+        "policies/dueling.py",
+        "/ np.float32(self.outputs)",
+        "/ np.float32(self.outputs + 1)",
+        "policies/test_dueling.py",
+    ),
+    Fault(
+        "averages in the order of a file",
+        "nn/optimizers/base.py",
+        "{name: _copied(vectors[name]) for name in self.memory if name in vectors}",
+        "{name: _copied(vector) for name, vector in vectors.items()}",
+        "nn/test_optimizers.py",
+    ),
 ]
 
 

@@ -37,7 +37,7 @@ from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
 from cartwheel.policies.graph import GraphNetwork
 from cartwheel.policies.networks import CELLS
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.specification import MLP, Graph, Recurrent, Specification
+from cartwheel.policies.specification import MLP, Dueling, Graph, Recurrent, Specification
 from cartwheel.spaces import Box, Discrete, MultiDiscrete
 
 EXACT, ULP = "EXACT", "ULP"
@@ -172,12 +172,15 @@ def twins() -> Iterator[Twin]:
         for activation in ("relu", "tanh", "identity")
     ]
     networks += [(Recurrent(cell, (6, 5), "tanh"), ("program",)) for cell in CELLS]
+    networks += [
+        (Dueling(hidden, activation), ("program",)) for hidden in ((), (7,)) for activation in ("relu", "tanh")
+    ]
     networks += [(Graph(6, 24, activation, activation == "tanh"), ("program",)) for activation in GRAPH_ACTIVATIONS]
     networks += [(Graph(0, 0), ("program",))]
     for name, head in heads.items():
         for specification, engines in networks:
             match specification:
-                case MLP():
+                case MLP() | Dueling():
                     rounded = bool(specification.hidden) and specification.activation == "tanh"
                 case Recurrent():
                     rounded = True

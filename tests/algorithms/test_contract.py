@@ -5,11 +5,11 @@ What those with a population keep to besides is in `test_population_contract.py`
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from contract import equal, make, network_of, run, same, sphere
+from contract import arrays_of, equal, make, measured, network_of, run, same, told_alike
 
 from cartwheel.algorithms.base import Entry
 from cartwheel.algorithms.registry import ALGORITHMS
@@ -19,15 +19,28 @@ from cartwheel.settings import resolve
 from cartwheel.training.settings import TrainSettings
 
 ENTRIES = pytest.mark.parametrize("entry", ALGORITHMS.values(), ids=list(ALGORITHMS))
+_BY_STEPS = {name: entry for name, entry in ALGORITHMS.items() if entry.by_steps}
+BY_STEPS = pytest.mark.parametrize("entry", _BY_STEPS.values(), ids=list(_BY_STEPS))
+BY_EPISODES = pytest.mark.parametrize(
+    "entry",
+    [entry for entry in ALGORITHMS.values() if not entry.by_steps],
+    ids=[name for name in ALGORITHMS if name not in _BY_STEPS],
+)
 
 
 @ENTRIES
 def test_shapes_and_types_of_a_request(entry: Entry) -> None:
-    request = make(entry).ask()
+    algorithm = make(entry)
+    request = algorithm.ask()
     assert request.parameters.ndim == 2
     assert request.parameters.shape[1] == network_of(entry).size
     assert request.parameters.dtype == np.float32
-    assert request.episodes >= 1
+    assert (request.stretch is not None) == entry.by_steps == (algorithm.lanes > 0)
+    if request.stretch is None:
+        assert request.episodes >= 1
+    else:
+        assert (len(request.parameters), request.episodes) == (1, 0)
+        assert (request.stretch.lanes, request.stretch.steps) == (algorithm.lanes, 8)
     assert np.isfinite(request.parameters).all()
     with pytest.raises(ValueError, match="read-only"):
         request.parameters[0, 0] = 1.0
@@ -40,13 +53,15 @@ def test_asking_twice_changes_nothing(entry: Entry) -> None:
     before, first = algorithm.state(), algorithm.ask()
     second = algorithm.ask()
     np.testing.assert_array_equal(first.parameters, second.parameters)
+    if first.stretch is not None and second.stretch is not None:
+        np.testing.assert_equal(vars(first.stretch), vars(second.stretch))
     assert equal(before, algorithm.state())
 
 
 @ENTRIES
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(entry: Entry) -> None:
     one, two, three = make(entry, 1), make(entry, 1), make(entry, 2)
-    assert run(one, 4) == run(two, 4)
+    assert told_alike(run(one, 4), run(two, 4))
     assert equal(one.state(), two.state())
     run(three, 4)
     assert not equal(one.state(), three.state())
@@ -80,31 +95,32 @@ def test_state_is_flat_plain_and_a_copy(entry: Entry) -> None:
 def test_a_state_before_the_first_generation_can_be_restored(entry: Entry) -> None:
     algorithm, other = make(entry), make(entry)
     other.restore(algorithm.state())
-    assert run(algorithm, 2) == run(other, 2)
+    assert told_alike(run(algorithm, 2), run(other, 2))
 
 
 @ENTRIES
 def test_a_state_of_another_network_is_refused(entry: Entry) -> None:
-    other = entry.algorithm(resolve(entry.settings, {}), network_of(entry, inputs=3), 0)
+    algorithm = make(entry)
+    before = algorithm.state()
     with pytest.raises(ValueError, match="expected"):
-        make(entry).restore(other.state())
+        algorithm.restore(make(entry, inputs=3).state())
+    assert equal(before, algorithm.state())
 
 
 @ENTRIES
 def test_what_is_told_is_left_untouched(entry: Entry) -> None:
     algorithm = make(entry)
-    experience = sphere(algorithm.ask())
-    returns, lengths = experience.returns.copy(), experience.lengths.copy()
+    experience = measured(algorithm)
+    kept = arrays_of(experience)
     algorithm.best(experience)
     algorithm.tell(experience)
-    np.testing.assert_array_equal(experience.returns, returns)
-    np.testing.assert_array_equal(experience.lengths, lengths)
+    np.testing.assert_equal(arrays_of(experience), kept)
 
 
-@ENTRIES
+@BY_EPISODES
 def test_experience_of_the_wrong_shape_is_refused_and_changes_nothing(entry: Entry) -> None:
     algorithm = make(entry)
-    before, (P, E) = algorithm.state(), sphere(algorithm.ask()).returns.shape
+    before, (P, E) = algorithm.state(), measured(algorithm).returns.shape
     for shape in ((P + 1, E + 1), (P + 1, E), (P, E + 1), (0, E), (P, 0)):
         wrong = Experience(returns=np.zeros(shape), lengths=np.ones(shape, np.int64))
         for call in (algorithm.best, algorithm.tell):
@@ -113,12 +129,31 @@ def test_experience_of_the_wrong_shape_is_refused_and_changes_nothing(entry: Ent
     assert equal(before, algorithm.state())
 
 
+@BY_STEPS
+def test_steps_that_were_not_asked_for_are_refused_and_change_nothing(entry: Entry) -> None:
+    algorithm = make(entry)
+    run(algorithm, 1)
+    before, right = algorithm.state(), measured(algorithm)
+    steps = right.transitions
+    assert steps is not None
+    late = replace(steps, taken=steps.taken - 1)
+    short, narrow = (
+        replace(steps, **{name: array[cut] for name, array in vars(steps).items() if name not in ("taken", "memory")})
+        for cut in (np.s_[:-1], np.s_[:, :1])
+    )
+    for wrong in (None, late, short, replace(narrow, taken=steps.taken[:1])):
+        for call in (algorithm.best, algorithm.tell):
+            with pytest.raises(ValueError, match="expected transitions of shape"):
+                call(replace(right, transitions=wrong))
+    assert equal(before, algorithm.state())
+
+
 @ENTRIES
 @pytest.mark.parametrize("fault", [np.nan, np.inf, -np.inf])
 def test_a_fitness_that_is_no_number_does_not_spread(entry: Entry, fault: float) -> None:
     algorithm = make(entry)
     for _ in range(3):
-        experience = sphere(algorithm.ask())
+        experience = measured(algorithm)
         experience.returns[::3] = fault
         best = algorithm.best(experience)
         assert not np.isnan(best.value)
@@ -127,16 +162,67 @@ def test_a_fitness_that_is_no_number_does_not_spread(entry: Entry, fault: float)
     assert np.isfinite(algorithm.ask().parameters).all()
 
 
-@ENTRIES
+@BY_EPISODES
 def test_the_best_is_one_that_was_measured(entry: Entry) -> None:
     algorithm = make(entry)
     for _ in range(4):
         request = algorithm.ask()
-        experience = sphere(request)
+        experience = measured(algorithm)
         best = algorithm.best(experience)
-        measured = zip(request.parameters, experience.returns.mean(axis=1), strict=True)
-        assert (best.theta.tobytes(), best.value) in [(theta.tobytes(), value) for theta, value in measured]
+        candidates = zip(request.parameters, experience.returns.mean(axis=1), strict=True)
+        assert (best.theta.tobytes(), best.value) in [(theta.tobytes(), value) for theta, value in candidates]
         algorithm.tell(experience)
+
+
+@BY_STEPS
+def test_the_best_is_what_acted_at_the_mean_of_the_last_episodes(entry: Entry) -> None:
+    algorithm, returns = make(entry), np.zeros(0)
+    for _ in range(30):
+        experience = measured(algorithm)
+        returns = np.append(returns, experience.returns)
+        best = algorithm.best(experience)
+        assert best.theta.tobytes() == algorithm.ask().parameters[0].tobytes()
+        assert best.value == pytest.approx(returns[-100:].mean(), rel=1e-12)
+        algorithm.tell(experience)
+    assert len(returns) > 100
+
+
+@BY_STEPS
+def test_it_learns_from_steps_and_explores_less_and_less(entry: Entry) -> None:
+    algorithm = make(entry, epsilon_start=0.9, epsilon_end=0.1, epsilon_steps=40)
+    first = algorithm.ask()
+    shares = [first.stretch.epsilon]  # type: ignore[union-attr]
+    for _ in range(3):
+        run(algorithm, 1)
+        shares.append(algorithm.ask().stretch.epsilon)  # type: ignore[union-attr]
+    np.testing.assert_allclose(np.concatenate(shares), np.maximum(0.1, 0.9 - 0.8 * np.arange(0, 64, 2) / 40))
+    assert algorithm.ask().parameters.tobytes() != first.parameters.tobytes()
+
+
+@BY_STEPS
+def test_what_was_asked_is_what_learns_whatever_is_learnt_meanwhile(entry: Entry) -> None:
+    algorithm = make(entry)
+    request = algorithm.ask()
+    kept = request.parameters.copy()
+    run(algorithm, 4)
+    np.testing.assert_array_equal(request.parameters, kept)
+
+
+@ENTRIES
+def test_the_figures_have_the_same_names_from_the_first_to_the_last(entry: Entry) -> None:
+    later = {"learning_starts": 40} if "learning_starts" in {field.name for field in fields(entry.settings)} else {}
+    rows = run(make(entry, **later), 5)
+    assert len({tuple(row) for row in rows}) == 1
+
+
+@ENTRIES
+def test_the_room_is_a_count_of_bytes(entry: Entry) -> None:
+    room = make(entry).room
+    assert isinstance(room, int)
+    if "capacity" in {field.name for field in fields(entry.settings)}:
+        assert 64 * 2 * 4 < room < make(entry, capacity=640).room  # two inputs of four bytes each, at least
+    else:
+        assert room == 0
 
 
 @ENTRIES
@@ -145,8 +231,8 @@ def test_naming_the_best_changes_nothing_and_depends_on_nothing_else(entry: Entr
     algorithm, other, silent = make(entry), make(entry), make(entry)
     run(algorithm, 2)
     other.restore(algorithm.state())
-    before, experience = algorithm.state(), sphere(algorithm.ask())
-    algorithm.best(sphere(algorithm.ask(), shift=-2.0))
+    before, experience = algorithm.state(), measured(algorithm)
+    algorithm.best(measured(algorithm, shift=-2.0))
     best = algorithm.best(experience)
     assert same(best, algorithm.best(experience))
     assert same(best, other.best(experience))
@@ -159,7 +245,7 @@ def test_naming_the_best_changes_nothing_and_depends_on_nothing_else(entry: Entr
 @ENTRIES
 def test_the_best_is_a_read_only_copy(entry: Entry) -> None:
     algorithm = make(entry)
-    best = algorithm.best(sphere(algorithm.ask()))
+    best = algorithm.best(measured(algorithm))
     kept = best.theta.copy()
     assert (best.theta.shape, best.theta.dtype) == ((network_of(entry).size,), np.float32)
     assert best.theta.base is None

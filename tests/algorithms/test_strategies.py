@@ -19,7 +19,7 @@ from cartwheel.settings import resolve
 from cartwheel.training.minimize import Point
 
 OF_A_MEAN = ["evolution-strategy", "ars", "pgpe"]
-VECTORS = {name: entry for name, entry in ALGORITHMS.items() if name != "neat"}
+VECTORS = {name: entry for name, entry in ALGORITHMS.items() if name != "neat" and not entry.by_steps}
 ENTRIES = pytest.mark.parametrize("entry", VECTORS.values(), ids=list(VECTORS))
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]

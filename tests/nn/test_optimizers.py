@@ -12,6 +12,7 @@ import pytest
 from cartwheel import nn
 from cartwheel.nn import Parameter, Variable
 from cartwheel.nn import functions as F
+from cartwheel.nn.capture import capture
 from cartwheel.nn.layers.dense import Linear
 from cartwheel.nn.layers.layer import Layer
 from cartwheel.nn.models import MLP, Model, Sequential
@@ -827,3 +828,28 @@ def test_repr() -> None:
 def test_what_is_to_be_written(call: Any) -> None:
     with pytest.raises(NotImplementedError, match="needs a rule"):
         call()
+
+
+def test_a_state_in_another_order_is_the_same_state() -> None:
+    """A file has no order: a recorded update goes on as it was, whichever way its memory was written."""
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(8, 3)).astype(np.float32), rng.normal(size=(8, 1)).astype(np.float32)
+    found = []
+    for turned in (False, True):
+        model = MLP((4, 1), in_size=3, rng=np.random.default_rng(1))
+        optimizer = Adam(0.01).setup(model)
+
+        def step(x: Any, t: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
+            loss = F.mean_squared_error(model(x), t)
+            model.cleargrads()
+            loss.backward()
+            optimizer.update()
+            return loss
+
+        for _ in range(3):
+            step(Variable(x), Variable(t))
+        state = optimizer.state()
+        optimizer.restore(dict(reversed(state.items())) if turned else state)
+        capture(step).repeat(3, x, t)
+        found.append(model.theta.copy())
+    np.testing.assert_array_equal(*found)

@@ -152,12 +152,37 @@ def specify(general: Any, own: DQNSettings) -> Specification:
     return Dueling(general.hidden, general.activation)
 
 
+#: `online` is Q-learning with a network as the books begin: an update from each step, and then it is forgotten. Those
+#: that are called after an environment are tuned for it.
+PRESETS: dict[str, dict[str, Any]] = {
+    "online": {
+        "stretch": 1,
+        "updates": 1,
+        "batch": 1,
+        "capacity": 1,
+        "learning_starts": 0,
+        "target_interval": 1,
+        "double": False,
+        "n_step": 1,
+    },
+    "acrobot": {
+        "hidden": (256, 256),
+        "learning_rate": 6.3e-4,
+        "n_step": 3,
+        "batch": 128,
+        "target_interval": 250,
+        "epsilon_steps": 12_000,
+        "epsilon_end": 0.1,
+    },
+    "mountain-car": {"updates": 128, "epsilon_steps": 24_000},
+}
+
 ENTRY = Entry(
     name="dqn",
     summary="DQN: Q-learning with a network, a replay memory and a target network",
     algorithm=DQN,
     settings=DQNSettings,
-    presets={},
+    presets=PRESETS,
     specify=specify,
     check=choosing,
     general={"hidden": (64, 64)},

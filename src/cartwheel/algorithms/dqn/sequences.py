@@ -8,7 +8,8 @@ memories, and burn-in. With Q_t of the sequence's observations up to the t-th, f
 
 over the steps that count. So the value after the last step is taken with the memory advanced over what followed it.
 
-Deviations: gradients go through the burn-in too; values are not rescaled; sequences are drawn uniformly.
+Deviations: gradients go through the burn-in too; a window of n steps ends with its sequence; values are not rescaled;
+sequences are drawn uniformly.
 """
 
 from __future__ import annotations

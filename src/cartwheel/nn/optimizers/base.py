@@ -188,7 +188,8 @@ class Optimizer:
         if step < 0 or (step > 0 and not vectors and self.memory):
             raise ValueError(f"{type(self).__name__}.restore: no memory goes with the step {step}")
         self._step = step
-        self._memory = {name: _copied(vector) for name, vector in vectors.items()}
+        # In the order of the names: a recorded update goes by it, and what was written to a file comes in another.
+        self._memory = {name: _copied(vectors[name]) for name in self.memory if name in vectors}
         self._laid = ()
 
     def __repr__(self) -> str:
