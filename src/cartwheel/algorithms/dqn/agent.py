@@ -167,8 +167,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "acrobot": {
         "hidden": (256, 256),
+        "stretch": 16,
+        "updates": 16,
         "learning_rate": 6.3e-4,
-        "n_step": 3,
+        "n_step": 1,
         "batch": 128,
         "target_interval": 250,
         "epsilon_steps": 12_000,
