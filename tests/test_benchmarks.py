@@ -463,7 +463,7 @@ def test_the_ceiling_is_the_products_of_the_same_updates(monkeypatch: pytest.Mon
     told: list[float] = []
     made = dqn._made(SMALL, 0)
     tell = made.algorithm.tell
-    monkeypatch.setattr(made.algorithm, "tell", lambda found: told.append(tell(found)["updates"]))
+    monkeypatch.setattr(made.algorithm, "tell", lambda found: told.append(256 * tell(found)["updates_per_step"]))
     assert sum(dqn._stretch(made) for _ in range(6)) == 1536
     assert sum(told) == dqn.updates_in(SMALL, 1536) == 3 * 3
 

@@ -1092,6 +1092,48 @@ FAULTS = [
         "{name: _copied(vector) for name, vector in vectors.items()}",
         "nn/test_optimizers.py",
     ),
+    Fault(
+        "more memory said to be free than there is",
+        "training/memory.py",
+        "return min(known) if known",
+        "return max(known) if known",
+        "training/test_free_memory.py",
+    ),
+    Fault(
+        "evolution by one thread of BLAS",
+        "training/build.py",
+        "one_thread() if job.entry.by_steps else nullcontext()",
+        "one_thread()",
+        "training/test_blas.py",
+    ),
+    Fault(
+        "arrows to the worst action",
+        "reports/tables.py",
+        "np.eye(4)[q.argmax(axis=1)]",
+        "np.eye(4)[q.argmin(axis=1)]",
+        "reports/test_learner_page.py",
+    ),
+    Fault(
+        "the last look told as the best",
+        "reports/sections.py",
+        'np.fmax.reduce(facts.metrics["validation_return"])',
+        'facts.metrics["validation_return"][-1]',
+        "reports/test_learner_page.py",
+    ),
+    Fault(
+        "a lane that rested learnt from",
+        "algorithms/learner.py",
+        " or (transitions.taken != stretch.steps).any()",
+        "",
+        "algorithms/test_contract.py",
+    ),
+    Fault(
+        "the end of a budget taken into the state",
+        "training/trainer.py",
+        "        if due:\n            self.best_return = best\n",
+        "        if self._latest:\n            self.best_return = best\n",
+        "algorithms/test_dqn.py",
+    ),
 ]
 
 

@@ -278,7 +278,7 @@ def test_it_waits_until_there_is_a_sequence() -> None:
             memory=np.zeros((4, 2, 3), np.float32),
         )
         told = made.tell(Experience(returns=np.zeros((1, 0)), lengths=np.zeros((1, 0), np.int64), transitions=steps))
-        assert told["updates"] == (2.0 if number == 2 else 0.0)
+        assert told["updates_per_step"] == (2 / 8 if number == 2 else 0.0)
 
 
 @pytest.mark.parametrize("n_step", [1, 3])

@@ -128,6 +128,46 @@ def test_words_of_other_runs():
     ]
 
 
+def learner_row(generation, **changes):
+    figures = {"steps": 16 * generation, "return_mean": 21.5, "validation_return": 31.97, "epsilon": 0.76}
+    return {**row(generation), **figures, "updates_per_step": 0.78125, **changes}
+
+
+def test_words_of_a_run_by_steps(clock, capsys):
+    hook = Lines()
+    budget = Budget(steps=80_000)
+    hook.start(plan(algorithm="dqn", workers=1, budget=budget, by_steps=True, room=4_900_000, blas=1))
+    for generation, changes in ((500, {}), (1000, {"return_mean": math.nan}), (1500, {"updates_per_step": math.nan})):
+        clock[0] += 5
+        hook.row(learner_row(generation, seconds=generation / 250, **changes))
+    hook.end(Outcome("solved", RESULT, Path("runs/first"), {}, by_steps=True))
+    assert capsys.readouterr().out.splitlines() == [
+        "CartPole-v1 (native), dqn: 82 parameters, up to 4.9 MB of steps in memory, 1 worker, 1 thread for BLAS",
+        "at most 80,000 environment steps; solved at 475; in runs/first",
+        "step 8,000  return 21.5  validation 31.97  epsilon 0.76  4 k steps/s  0:18 left  3.12 k updates/s",
+        "step 16,000  validation 31.97  epsilon 0.76  4 k steps/s  0:16 left  3.12 k updates/s",
+        "step 24,000  return 21.5  validation 31.97  epsilon 0.76  4 k steps/s  0:14 left",
+        "solved: return 487.2 over 100 test episodes (95 % interval 480 to 494.5)",
+        "60,000 steps, 12.0 s",
+    ]
+
+
+def test_words_of_a_resumed_run_by_steps():
+    text = plan_text(plan(by_steps=True, generation=7, steps=1120, workers=2, blas=2))
+    assert text.splitlines() == [
+        "CartPole-v1 (native), genetic: 82 parameters, 2 workers, 2 threads for BLAS",
+        "after step 1,120, at most 10 generations; solved at 475; in runs/first",
+    ]
+
+
+@pytest.mark.parametrize(("final", "told"), [(432.1, True), (487.25, False), (None, False)])
+def test_the_final_policy_is_told_of_where_another_was_kept(final, told):
+    result = RESULT if final is None else {**RESULT, "final_mean": final}
+    lines = outcome_text(Outcome("budget", result, Path("runs/first"), {})).splitlines()
+    assert len(lines) == 2 + told
+    assert not told or lines[1] == "kept: the best on validation episodes; the final policy: 432.1"
+
+
 def test_quiet_prints_the_result_only(clock, capsys):
     hook = view(quiet=True, json=False)
     watch(hook, clock, [0, 5, 10])

@@ -109,6 +109,16 @@ def test_gaps_are_left_where_nothing_is_finite() -> None:
     assert paths(svg, "best")[0].count("M ") == 1
 
 
+def test_lines_go_on_over_what_is_not_finite_where_that_is_wanted() -> None:
+    curve = curve_points([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, NAN, NAN, 4.0, 5.0], [9.0] * 5, gaps=False)
+    svg = learning_curve(curve, None, WIDE, "Return")
+    path = paths(svg, "mean")[0]
+    assert path.count("M ") == 1
+    (x0, y0), (x1, y1), (x2, y2) = points(path)
+    assert x1 - x0 == pytest.approx(3 * (x2 - x1), rel=1e-4)
+    assert y1 - y0 == pytest.approx(3 * (y2 - y1), rel=1e-4)
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_nothing_finite_is_nothing_to_draw(count: int) -> None:
     assert drawn([NAN] * count, [INF] * count, 3.0) == ""

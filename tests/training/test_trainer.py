@@ -654,3 +654,66 @@ def test_a_network_that_does_not_fit_the_memory_is_one_line_and_nothing_is_writt
     with pytest.raises(UsageError, match="not enough memory"):
         cartwheel.train("CartPole-v1", runs=tmp_path / "runs", hooks=[], hidden=(65_536, 65_536), population=1_000_000)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("seconds", "saves"), [(0.0, 5), (0.4, 5), (0.6, 3)])
+def test_checkpoints_that_take_long_are_written_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, saves: int
+) -> None:
+    """One each two seconds, and after ten times what the last one took: five generations of 5.5 s by this clock."""
+    now, saved = [0.0], []
+
+    class Clock:
+        @staticmethod
+        def perf_counter() -> float:
+            return now[0]
+
+    def write(self: Any, state: Any) -> None:
+        saved.append(state["run/generation"])
+        now[0] += seconds
+
+    class Slow(Log):
+        def row(self, row: Any) -> None:
+            now[0] += 5.5
+
+    monkeypatch.setattr(trainer_module, "time", Clock)
+    monkeypatch.setattr("cartwheel.storage.checkpoint.Checkpoints.write", write)
+    train(tmp_path, "x", log=Slow())
+    assert len(saved) == saves
+    assert saved[-1] == 5
+
+
+STEPS: dict[str, Any] = {
+    "algorithm": "q-learning",
+    "early_stop": False,
+    "seed": 4,
+    "interval": 40,
+    "epsilon_steps": 200,
+}
+
+
+def test_a_learner_that_the_clock_ended_is_repeated_by_its_generations(tmp_path: Path) -> None:
+    """The end of a budget has a row, between two others too."""
+    world = "cartwheel/GridWorld-v0"
+    first = cartwheel.train(world, name="first", runs=tmp_path, hooks=[], seconds=0.2, **STEPS)
+    assert first.result is not None
+    steps = first.metrics["steps"]
+    assert steps[-1] == first.result["steps"] == 16 * first.result["generations"]
+    assert (np.diff(steps[:-1]) >= 32).all()
+    again = cartwheel.train(config=first.folder / "config.toml", name="again", runs=tmp_path, hooks=[])
+    assert again.digest() == first.digest()
+
+
+def test_a_learner_s_plan_and_outcome_say_what_it_is(tmp_path: Path) -> None:
+    log, other = Log(), Log()
+    options = {**STEPS, "algorithm": "dqn", "capacity": 500, "generations": 2, "max_episode_steps": 9}
+    del options["epsilon_steps"]
+    cartwheel.train("cartwheel/GridWorld-v0", name="x", runs=tmp_path, hooks=[log], **options)
+    cartwheel.resume("x", runs=tmp_path, hooks=[log], generations=3)
+    train(tmp_path, "other", log=other)
+    first, second = log.plans
+    assert (first.by_steps, first.generation, first.steps) == (True, 0, 0)
+    assert (second.by_steps, second.generation, second.steps) == (True, 2, log.rows[1]["steps"])
+    assert 500 * 2 * 12 * 4 < first.room == second.room < 500 * 2 * 12 * 4 * 1.5  # twelve floats, twice at most
+    assert all(outcome.by_steps for outcome in log.outcomes)
+    assert (other.plans[0].by_steps, other.plans[0].room, other.outcomes[0].by_steps) == (False, 0, False)

@@ -225,17 +225,20 @@ def _train(
     with trainer(job, run, hooks) as training:
         if config is not None:
             training.load()
-            warn_of_missing_rows(run, training.generation, hooks)
+            if not job.entry.by_steps:  # a row for each generation
+                warn_of_missing_rows(run, training.generation, hooks)
             if larger and job.settings.budget.fraction(training.generation, training.steps, training.seconds) >= 1.0:
-                raise UsageError(f"{run.name} has done {training.generation} generations; give it a larger budget")
+                done = f"{training.generation} generations, {training.steps:,} steps"
+                raise UsageError(f"{run.name} has done {done}; give it a larger budget")
             run.write_config(config)
         result = training.train()
         page = write_report(run, job.environment)
     files = {"policy": run.policy_path, "report": page.page}
     if page.animation is not None:
         files["animation"] = page.animation
+    outcome = Outcome(str(result["stop"]), result, run.folder, files, job.entry.by_steps)
     for hook in hooks:
-        hook.end(Outcome(str(result["stop"]), result, run.folder, files))
+        hook.end(outcome)
     return run
 
 

@@ -69,7 +69,7 @@ def resolved_settings(
     for name in options:
         if name not in general | own:
             raise UsageError(f"unknown option {name!r} of {entry.name}; {did_you_mean(name, general | own)}")
-    named: Mapping[str, Any] = {}
+    named = entry.general
     if preset is not None:
         if preset not in entry.presets:
             raise UsageError(f"unknown preset {preset!r} of {entry.name}; {did_you_mean(preset, entry.presets)}")
@@ -78,7 +78,7 @@ def resolved_settings(
             raise UsageError(
                 f"{file} holds all settings of a run, and leaves nothing to a preset: give one or the other"
             )
-        named = entry.presets[preset]
+        named = {**named, **entry.presets[preset]}
 
     def part(names: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if name in names}

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from cartwheel.cli.progress import View
-from cartwheel.cli.wording import figures
+from cartwheel.cli.wording import figures, place
 from cartwheel.training.hooks import Plan
 
 _WIDEST = 30  # columns of the bar itself
@@ -34,7 +34,7 @@ class LiveBar(View):
 
     def show_row(self, row: Mapping[str, float]) -> None:
         """Draw the bar."""
-        parts = [*figures(row, self.pace), f"generation {int(row['generation']):,}"]
+        parts = [*figures(row, self.pace), place(row, self.pace)]
         with self.tolerant():
             self._live.update(BarLine(self.pace.fraction, parts), refresh=True)
 

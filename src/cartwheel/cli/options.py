@@ -13,6 +13,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Group, Parameter, Token
@@ -40,15 +41,23 @@ def with_options(command: Callable[..., None], *groups: Options) -> Callable[...
     return call
 
 
-def options_of(settings: type, title: str, only: Sequence[str] | None = None) -> Options:
+def options_of(
+    settings: type,
+    title: str,
+    only: Sequence[str] | None = None,
+    *,
+    hide: Sequence[str] = (),
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> Options:
     """The fields of a settings class as options under a title of the help page; all of them, or `only` some.
 
-    Tables are left out: one flag cannot hold them.
+    Tables are left out: one flag cannot hold them. Those in `hide` are read but not told of; `defaults` are others to
+    be shown than the fields' own.
     """
     group = Group.create_ordered(title)
     kinds = {name: _kind(hint) for name, hint in typing.get_type_hints(settings).items()}
     return {
-        field.name: _option(field, kinds[field.name], group)
+        field.name: _option(field, kinds[field.name], group, defaults.get(field.name, field.default), hide)
         for field in dataclasses.fields(settings)
         if kinds[field.name] in _METAVARS and (only is None or field.name in only)
     }
@@ -76,7 +85,9 @@ def env_args(words: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def _option(field: dataclasses.Field[Any], kind: type, group: Group) -> inspect.Parameter:
+def _option(
+    field: dataclasses.Field[Any], kind: type, group: Group, default: Any, hide: Sequence[str]
+) -> inspect.Parameter:
     def convert(_type: object, tokens: Sequence[Token]) -> Any:
         return _value(tokens[0].value, kind)
 
@@ -86,10 +97,11 @@ def _option(field: dataclasses.Field[Any], kind: type, group: Group) -> inspect.
         help=_help(field.metadata, kind),
         converter=None if kind is bool else convert,
         metavar=_METAVARS[kind],
-        show_default=_shown(field.default),
+        show=field.name not in hide,
+        show_default=_shown(default),
     )
     annotation: Any = Annotated[bool, parameter] if kind is bool else Annotated[str, parameter]
-    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _value(text: str, kind: type) -> Any:

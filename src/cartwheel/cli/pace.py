@@ -15,6 +15,7 @@ class Pace:
 
     def __init__(self, plan: Plan) -> None:
         self._budget = plan.budget
+        self.by_steps = plan.by_steps
         self._points: deque[tuple[float, float]] = deque(maxlen=_POINTS)  # seconds, steps
         self._first: tuple[float, float] | None = None  # seconds, part of the budget
         self.fraction = 0.0
@@ -32,8 +33,8 @@ class Pace:
         """Environment steps per second, lately."""
         if len(self._points) < 2 or self._points[-1][0] <= self._points[0][0]:
             return None
-        (before, steps_before), (now, steps) = self._points[0], self._points[-1]
-        return (steps - steps_before) / (now - before)
+        first, last = self._points[0], self._points[-1]
+        return (last[1] - first[1]) / (last[0] - first[0])
 
     @property
     def seconds_left(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +41,8 @@ def show(
 ) -> None:
     """Show all runs in a table, or the figures, settings and files of one.
 
-    BEST is the best return of a generation's best candidate; TEST is the mean return over the test episodes.
+    BEST is the best return of a generation's best candidate, or the best mean of 100 episodes of an algorithm that
+    learns from single steps, whose generations are stretches of them; TEST is the mean return over the test episodes.
     """
     if digest:
         if run is None:
@@ -78,8 +80,13 @@ def _line(run: Run) -> list[str]:
     except CartwheelError:
         return [run.name, "?", "?", "damaged", "", "", "", "", _changed(run)]
     counts = [f"{figures[name]:,}" if name in figures else "" for name in ("generations", "steps")]
-    returns = [number(figures[name]) if name in figures else "" for name in ("best", "test_mean")]
+    returns = [_return(figures.get(name)) for name in ("best", "test_mean")]
     return [run.name, *texts, *counts, *returns, _changed(run)]
+
+
+def _return(value: float | None) -> str:
+    """A return, where there is one: there is none before the first episode has ended."""
+    return number(value) if value is not None and math.isfinite(value) else ""
 
 
 def _figures(run: Run) -> Mapping[str, Any]:

@@ -15,11 +15,13 @@ from cartwheel.cli.options import env_args, options_of, with_options
 from cartwheel.cli.parsing import Runs, Switch, run_command
 from cartwheel.cli.progress import watching
 from cartwheel.errors import UsageError
+from cartwheel.training.general import unused
 from cartwheel.training.settings import TrainSettings
 
 _EXAMPLES = """\
   cartwheel train CartPole-v1 --seed 1 --name first
   cartwheel train CartPole-v1 --preset tutorial
+  cartwheel train CartPole-v1 --algorithm dqn --steps 50000
   cartwheel train MountainCarContinuous-v0 --hidden 16,16 --seconds 60
   cartwheel train some_package:Their-v0 --env-arg wind=0.5
   cartwheel train --config runs/first/config.toml"""
@@ -29,11 +31,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command with the words that follow `train`."""
     name = _algorithm(arguments)
     entry = ALGORITHMS[name]
-    others = ", ".join(other for other in ALGORITHMS if other != name)
-    title = f"Options of {name} (`--algorithm X --help` shows those of {others})" if others else f"Options of {name}"
-    command = with_options(
-        train, options_of(TrainSettings, "Options of every training"), options_of(entry.settings, title)
-    )
+    title = f"Options of {name} (`--algorithm X --help` shows those of another)"
+    general = options_of(TrainSettings, "Options of every training", hide=unused(entry), defaults=entry.general)
+    command = with_options(train, general, options_of(entry.settings, title))
     run_command(command, "train ENV [OPTIONS]", _EXAMPLES, arguments)
 
 

@@ -68,16 +68,18 @@ class Canvas:
 class Curve:
     """The points of a learning curve, `(K,)` each: environment steps, and the mean and best return by then.
 
-    `merged` is how many generations a point stands for.
+    `merged` is how many generations a point stands for. A line is broken where a point is NaN, if there are to be
+    `gaps`.
     """
 
     steps: Numbers
     mean: Numbers
     best: Numbers
     merged: int
+    gaps: bool = True
 
 
-def curve_points(steps: ArrayLike, mean: ArrayLike, best: ArrayLike) -> Curve:
+def curve_points(steps: ArrayLike, mean: ArrayLike, best: ArrayLike, *, gaps: bool = True) -> Curve:
     """A curve of 300 points at most from a value per generation `(G,)` each; what is not finite becomes NaN, a gap.
 
     Where generations are merged, a point is the mean of their means and the best of their bests, at their last step.
@@ -86,7 +88,7 @@ def curve_points(steps: ArrayLike, mean: ArrayLike, best: ArrayLike) -> Curve:
     merged = max(1, -(-columns[0].size // _MOST_POINTS))
     rows = [np.pad(column, (0, -column.size % merged), constant_values=np.nan) for column in columns]
     grouped = [row.reshape(-1, merged) for row in rows]
-    return Curve(_highest(grouped[0]), _mean(grouped[1]), _highest(grouped[2]), merged)
+    return Curve(_highest(grouped[0]), _mean(grouped[1]), _highest(grouped[2]), merged, gaps)
 
 
 def learning_curve(curve: Curve, threshold: float | None, canvas: Canvas, title: str) -> str:
@@ -98,8 +100,9 @@ def learning_curve(curve: Curve, threshold: float | None, canvas: Canvas, title:
         last = float(np.nanmax(curve.steps, initial=1.0))
         unit, word = _unit(last)
         dot: Any = {"marker": "o", "markersize": 4} if curve.steps.size <= _DOTTED else {}
-        axes.plot(curve.steps / unit, curve.best, color=COLOURS["best"], linewidth=1.2, **dot)
-        axes.plot(curve.steps / unit, curve.mean, color=COLOURS["mean"], linewidth=2.2, **dot)
+        for line, name, width in ((curve.best, "best", 1.2), (curve.mean, "mean", 2.2)):
+            shown = np.isfinite(line) | curve.gaps
+            axes.plot(curve.steps[shown] / unit, line[shown], color=COLOURS[name], linewidth=width, **dot)
         if threshold is not None:
             axes.axhline(threshold, color=COLOURS["mark"], linewidth=1.2, linestyle=(0, (5, 4)))
         axes.set_xlim(0.0, 1.02 * last / unit)

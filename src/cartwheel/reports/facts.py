@@ -58,9 +58,21 @@ class Facts:
         return int(self.training.get("seed", 0))
 
     @property
-    def generations(self) -> int:
-        """How many generations are done."""
+    def by_steps(self) -> bool:
+        """Whether the algorithm learns from single steps: then it has stretches of them among its settings."""
+        own = self.config.get(self.algorithm, {})
+        return isinstance(own, Mapping) and "stretch" in own
+
+    @property
+    def rows(self) -> int:
+        """How many rows of metrics there are: one for each generation, or for many stretches of single steps."""
         return len(self.metrics.get("generation", ()))
+
+    @property
+    def final(self) -> float | None:
+        """The mean return that the last policy had in the test episodes, where another one was kept."""
+        final = self.result.get("final_mean")
+        return None if final is None or final == self.result.get("test_mean") else float(final)
 
     @property
     def reached(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cartwheel.reports import sections
 from cartwheel.reports.facts import Facts, read_facts
 from cartwheel.reports.markup import text
 from cartwheel.reports.pictures import Pictures, compare
+from cartwheel.reports.tables import Drawing, grid_drawings
 from cartwheel.storage.atomic import write_atomically
 from cartwheel.storage.run import Run
 
@@ -34,7 +36,8 @@ def write_report(run: Run, environment: Environment | None) -> Report:
     facts = read_facts(run, environment)
     pictures = _pictures(facts, environment)
     page, animation = run.report_path, run.folder / ANIMATION_FILE
-    write_atomically(page, render_page(facts, pictures).encode())
+    drawings = grid_drawings(facts.policy, environment)
+    write_atomically(page, render_page(facts, pictures, drawings).encode())
     if not pictures.animation:
         animation.unlink(missing_ok=True)  # one of an earlier report would be of another policy
         return Report(page, None)
@@ -50,12 +53,13 @@ def _pictures(facts: Facts, environment: Environment | None) -> Pictures:
     return compare(environment, facts.policy, facts.seed)
 
 
-def render_page(facts: Facts, pictures: Pictures) -> str:
+def render_page(facts: Facts, pictures: Pictures, drawings: Sequence[Drawing] = ()) -> str:
     """The page as text."""
     parts = (
         sections.heading(facts),
         sections.work(pictures),
         sections.network(facts),
+        sections.values(drawings),
         sections.learning(facts),
         sections.test(facts),
         sections.results(facts),

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cartwheel.policies.graph import GraphNetwork
+from cartwheel.policies.table import TableNetwork
 from cartwheel.reports.again import lines_to_type
 from cartwheel.reports.curves import Canvas, curve_points, histogram, learning_curve
 from cartwheel.reports.facts import Facts
 from cartwheel.reports.graphs import graph_drawing, shape_of
 from cartwheel.reports.markup import commands, number, paragraph, section, tables, text, webp
 from cartwheel.reports.pictures import Pictures
+from cartwheel.reports.tables import Drawing
+from cartwheel.reports.words import GENERATIONS, RESULT, RESULT_BY_STEPS, STEPS, count_text, duration_text, range_text
 
 _WIDTHS = {"wide": 720, "narrow": 330}  # of the drawings for a desktop and for a phone, in CSS pixels
-
-_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def heading(facts: Facts) -> str:
@@ -34,7 +35,8 @@ def _subject(facts: Facts) -> str:
     parts = [f"algorithm {facts.algorithm}", f"seed {facts.seed}"]
     if facts.policy is not None:
         network = facts.policy.network
-        parts.insert(0, f"{network.described} network, {network.size:,} parameters")
+        kind = network.described if isinstance(network, TableNetwork) else f"{network.described} network"
+        parts.insert(0, f"{kind}, {network.size:,} parameters")
     return " \N{MIDDLE DOT} ".join(parts)
 
 
@@ -54,23 +56,33 @@ def _test_figure(facts: Facts) -> tuple[str, list[str]]:
     if returns.size and returns.min() == returns.max():
         lines = [f"return of each of {returns.size:,} test episodes"]
     elif returns.size and "test_low" in result:
-        lines.append(f"95 % interval of the mean {_range(result['test_low'], result['test_high'])}")
-        lines.append(f"single episodes {_range(returns.min(), returns.max())}")
+        lines.append(f"95 % interval of the mean {range_text(result['test_low'], result['test_high'])}")
+        lines.append(f"single episodes {range_text(returns.min(), returns.max())}")
+    if facts.final is not None:
+        lines.append(f"kept as the best on validation episodes; the final policy: {number(facts.final, 5)}")
     if facts.threshold is not None:
         lines.append(f"solved means {number(facts.threshold)} or more")
     if "steps" in result and "seconds" in result:
-        lines.append(f"trained for {_count(result['steps'])} environment steps in {_duration(result['seconds'])}")
+        lines.append(
+            f"trained for {count_text(result['steps'])} environment steps in {duration_text(result['seconds'])}"
+        )
     return number(result.get("test_mean", np.nan), 5), lines
 
 
 def _training_figure(facts: Facts) -> tuple[str, list[str]]:
-    if not facts.generations or "best" not in facts.metrics:
-        return "\N{EN DASH}", ["no generation is finished yet"]
-    done = f"{facts.generations:,} generation{'s' if facts.generations > 1 else ''}"
-    lines = [f"best return in training so far, after {done}", "not a test: those episodes chose the candidate"]
+    if not facts.rows or "best" not in facts.metrics:
+        return "\N{EN DASH}", ["there is no row of metrics yet" if facts.by_steps else "no generation is finished yet"]
+    if facts.by_steps:
+        figure = float(np.fmax.reduce(facts.metrics["validation_return"]))
+        done = f"{count_text(facts.metrics['steps'][-1])} environment steps"
+        lines = [f"best return on validation so far, after {done}", "not a test: those episodes choose the policy"]
+    else:
+        figure = float(facts.metrics["best"][-1])
+        done = f"{facts.rows:,} generation{'s' if facts.rows > 1 else ''}"
+        lines = [f"best return in training so far, after {done}", "not a test: those episodes chose the candidate"]
     if facts.threshold is not None:
         lines.append(f"solved means {number(facts.threshold)} or more")
-    return number(float(facts.metrics["best"][-1]), 5), lines
+    return number(figure, 5), lines
 
 
 def work(pictures: Pictures) -> str:
@@ -120,27 +132,39 @@ def network(facts: Facts) -> str:
     )
 
 
+def values(drawings: Sequence[Drawing]) -> str:
+    """What a table of values learnt."""
+    figures = [
+        f"""<figure>
+<picture><img src="{webp(drawing.picture)}" width="{drawing.size[0]}" height="{drawing.size[1]}" \
+alt="{text(drawing.words)}"></picture>
+<figcaption>{text(drawing.words)}</figcaption>
+</figure>"""
+        for drawing in drawings
+    ]
+    return section("Values", *figures)
+
+
 def learning(facts: Facts) -> str:
     """The learning curve."""
-    columns = [facts.metrics.get(name) for name in ("steps", "return_mean", "return_best")]
+    lines = STEPS if facts.by_steps else GENERATIONS
+    columns = [facts.metrics.get(name) for name in ("steps", *lines.columns)]
     if any(column is None or not len(column) for column in columns):
-        return section("Learning", paragraph("No generation is finished yet, so there is no curve."))
-    curve = curve_points(*columns)  # type: ignore[arg-type]
-    title = f"Mean and best return of each generation over environment steps, in {facts.environment}"
+        return section("Learning", paragraph(lines.none))
+    curve = curve_points(*columns, gaps=not facts.by_steps)  # type: ignore[arg-type]
+    title = f"{lines.title} over environment steps, in {facts.environment}"
     drawings = _drawings("curve", 0.42, lambda canvas: learning_curve(curve, facts.threshold, canvas, title))
     if not drawings:
         return section("Learning", paragraph("No return in training was finite, so there is no curve."))
-    points = "A point is a generation"
-    if curve.merged > 1:
-        points = f"A point is {curve.merged} generations, the mean of their means and the best of their bests"
-    legend = [("", "mean of a generation"), ("best", "its best candidate")]
+    points = lines.point if curve.merged == 1 else lines.merged.format(curve.merged)
+    legend = list(zip(("", "best"), lines.legend, strict=True))
     if facts.threshold is not None:
         legend.append(("mark", f"solved: {number(facts.threshold)} or more"))
     items = "".join(f'<li class="{name}">{text(words)}</li>' for name, words in legend)
     return section(
         "Learning",
-        f'<figure>\n<ul class="legend">{items}</ul>\n{drawings}\n<figcaption>{text(points)}. Returns are those of '
-        "training episodes, which are new in each generation.</figcaption>\n</figure>",
+        f'<figure>\n<ul class="legend">{items}</ul>\n{drawings}\n'
+        f"<figcaption>{text(points)}. {text(lines.about)}</figcaption>\n</figure>",
     )
 
 
@@ -173,8 +197,9 @@ def results(facts: Facts) -> str:
     """All figures of a finished run."""
     result = dict(facts.result)
     if "test_low" in result:
-        result["test_interval"] = _range(result["test_low"], result["test_high"])
-    rows = {group: list(_rows(result, columns)) for group, columns in _RESULT.items()}
+        result["test_interval"] = range_text(result["test_low"], result["test_high"])
+    figures = RESULT_BY_STEPS if facts.by_steps else RESULT
+    rows = {group: list(_rows(result, columns)) for group, columns in figures.items()}
     return section("Results", tables(rows))
 
 
@@ -216,43 +241,3 @@ def _setting(value: Any) -> str:
             return f"{value:,}"
         case _:
             return str(value)
-
-
-def _range(low: float, high: float) -> str:
-    return f"{number(low, 5)} to {number(high, 5)}"
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _duration(seconds: float) -> str:
-    """A length of time: "0.84 s", "12 min 5 s", "3 h 20 min"."""
-    if seconds < 60:
-        return f"{seconds:.3g}{_SPACE}s"
-    minutes, rest = divmod(round(seconds), 60)
-    parts = (minutes, "min", rest, "s") if minutes < 60 else (minutes // 60, "h", minutes % 60, "min")
-    return _SPACE.join(map(str, parts))
-
-
-# Figures of a result by the names that they are stored under: their labels and forms.
-_RESULT: dict[str, dict[str, tuple[str, Callable[[Any], str]]]] = {
-    "Test": {
-        "test_mean": ("mean return", number),
-        "test_interval": ("95 % interval of the mean, by Student's t", str),
-        "test_std": ("standard deviation of an episode", number),
-        "test_length": ("mean length of an episode, steps", number),
-        "test_episodes": ("episodes", _count),
-        "final_mean": ("mean return of the last generation's policy in these", number),
-        "threshold": ("threshold", number),
-    },
-    "Training": {
-        "stop": ("why it ended", str),
-        "generations": ("generations", _count),
-        "steps": ("environment steps", _count),
-        "validation_steps": ("environment steps of validation, counted apart", _count),
-        "best": ("best mean return of a candidate", number),
-        "seconds": ("time", _duration),
-        "path": ("physics", str),
-    },
-}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,12 @@ from cartwheel.errors import UsageError
 from cartwheel.experience.collectors import Collector, make_collector
 from cartwheel.experience.rollouts import Rollout, make_rollout
 from cartwheel.storage.run import Run
+from cartwheel.training.blas import one_thread
 from cartwheel.training.executors import Executor, make_executor, packed
+from cartwheel.training.general import check_general
 from cartwheel.training.hooks import Hook
 from cartwheel.training.interrupt import Interrupted, Interrupts
+from cartwheel.training.memory import check_room
 from cartwheel.training.settings import TrainSettings
 from cartwheel.training.trainer import Trainer
 
@@ -42,6 +45,7 @@ class Job:
 
 def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, algorithm_settings: Any) -> Job:
     """Find the environment, check it and choose how its episodes are run; UsageError for what can't be handled."""
+    check_general(entry, settings)
     found = find_environment(environment, settings.env_args, settings.max_episode_steps)
     entry.check(found.observation_space, found.action_space)
     specification = entry.specify(settings, algorithm_settings)
@@ -60,6 +64,7 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             f"not enough memory for {entry.name} on a network of {rollout.network.size:,} parameters; "
             "take a smaller network or population"
         ) from None
+    check_room(entry.name, algorithm.room)
     executor = make_executor(settings.workers, rollout.path, settings.executor, settings.address, settings.patience)
     if not executor.shared:
         packed(rollout)  # better said now than with the run's folder made
@@ -72,7 +77,8 @@ def trainer(job: Job, run: Run, hooks: Sequence[Hook]) -> Iterator[Trainer]:
     """The trainer of a job in a run's folder, which is locked meanwhile; workers and environments end with it."""
     interrupts = Interrupts()
     try:
-        with run.lock(), interrupts.listening():
+        alone = one_thread() if job.entry.by_steps else nullcontext()
+        with run.lock(), interrupts.listening(), alone:
             for hook in hooks:
                 for warning in job.warnings:
                     hook.note(f"warning: {warning}")

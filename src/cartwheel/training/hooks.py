@@ -53,6 +53,10 @@ class Plan:
     budget: Budget
     threshold: float | None  # the return that counts as solved; None: run to the end of the budget
     generation: int  # how many generations are done already (a resumed run)
+    steps: int = 0  # and how many environment steps
+    by_steps: bool = False  # whether it learns from single steps, a generation being a stretch of them
+    room: int = 0  # bytes that the algorithm keeps of its steps, at most
+    blas: int | None = None  # threads that BLAS works with, None where nobody has set them
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,14 @@ class Outcome:
 
     `result` holds the figures that are reported.
 
-    `files` are what was made of it, by what they are: "policy", "report", "animation".
+    `files` are what was made of it, by what they are: "policy", "report", "animation". `by_steps` is the plan's.
     """
 
     stop: str
     result: Mapping[str, float | int | str]
     folder: Path
     files: Mapping[str, Path]
+    by_steps: bool = False
 
 
 class Hook:
@@ -77,7 +82,7 @@ class Hook:
         """The run begins (or goes on)."""
 
     def row(self, row: Mapping[str, float]) -> None:
-        """A generation is over: its row of metrics."""
+        """A generation is over, or several that share a row: their row of metrics."""
 
     def note(self, text: str) -> None:
         """Something that the user should know, in a line."""

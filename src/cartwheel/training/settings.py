@@ -23,7 +23,11 @@ class TrainSettings:
 
     seed: int = option(0, "the number that all random numbers of the run follow from", minimum=0)
     workers: int = option(
-        1, "how many work side by side; the result is the same for any number", minimum=1, maximum=1024
+        1,
+        "how many work side by side, at validation and test alone where single steps are learnt from; the result is "
+        "the same for any number",
+        minimum=1,
+        maximum=1024,
     )
     executor: str = option(
         "auto",
@@ -38,7 +42,9 @@ class TrainSettings:
     patience: float = option(
         PATIENCE, "processes, ray: seconds without a step after which a worker hangs, and is replaced", above=0
     )
-    generations: int | None = option(None, "budget: stop after this many generations", minimum=1)
+    generations: int | None = option(
+        None, "budget: stop after this many generations (learning from single steps: stretches)", minimum=1
+    )
     steps: int | None = option(
         None, f"budget: stop after this many environment steps ({DEFAULT_STEPS:,} if no budget is given)", minimum=1
     )
@@ -53,7 +59,10 @@ class TrainSettings:
     )
     normalise: bool = option(False, "normalise observations by their running mean and deviation, a part of the policy")
     finalists: int = option(
-        5, "the best candidates of the last generation that validation episodes choose from", minimum=1, maximum=1000
+        5,
+        "evolution: the best candidates of the last generation that validation episodes choose from",
+        minimum=1,
+        maximum=1000,
     )
     interval: int = option(
         5_000,

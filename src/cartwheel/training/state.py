@@ -40,28 +40,39 @@ def part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
 
 
+_EXTREMES = {"return_best": max, "return_worst": min}
+_OF_EPISODES = ("return_mean", "length_mean")
+
+
 class Figures:
-    """Figures of several generations, of which a row tells the means; what is NaN is left out of them."""
+    """Figures of several generations, of which a row tells the means; what is NaN is left out of them.
+
+    Those of episodes are means over all episodes, the best and the worst return those of all.
+    """
 
     def __init__(self) -> None:
-        self._sums: dict[str, tuple[float, int]] = {}
+        self._sums: dict[str, tuple[float, int]] = {}  # what is divided by the count
 
     @property
     def empty(self) -> bool:
         """Whether nothing came since the last row."""
         return not self._sums
 
-    def add(self, figures: Mapping[str, float]) -> None:
-        """Those of one generation."""
+    def add(self, figures: Mapping[str, float], episodes: int) -> None:
+        """Those of one generation, in which so many episodes ended."""
         for name, value in figures.items():
             total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = (total, count) if np.isnan(value) else (total + value, count + 1)
+            weight = episodes if name in _OF_EPISODES else 1
+            if np.isnan(value):
+                self._sums[name] = total, count
+            elif count and name in _EXTREMES:
+                self._sums[name] = _EXTREMES[name](total, value), 1
+            else:
+                self._sums[name] = total + value * weight, count + weight
 
-    def taken(self) -> dict[str, float]:
-        """The mean of each since the last row, which is this one."""
-        means = {name: total / count if count else np.nan for name, (total, count) in self._sums.items()}
-        self._sums = {}
-        return means
+    def means(self) -> dict[str, float]:
+        """The mean of each since the last row."""
+        return {name: total / count if count else np.nan for name, (total, count) in self._sums.items()}
 
     def state(self) -> dict[str, Any]:
         """What has to be kept between two rows."""

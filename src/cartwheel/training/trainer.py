@@ -25,12 +25,14 @@ from cartwheel.seeds import Purpose, episode_seeds
 from cartwheel.storage.metrics import MetricsWriter, delete_result, write_result
 from cartwheel.storage.policy_file import save
 from cartwheel.storage.run import Run
+from cartwheel.training.blas import threads
 from cartwheel.training.executors import Executor
 from cartwheel.training.hooks import Budget, Hook, Plan
 from cartwheel.training.interrupt import Interrupted, Interrupts, Stop
 from cartwheel.training.judging import TEST_EPISODES, Judge, Validation
 from cartwheel.training.state import Figures, bests_in, entries, part
 
+# Between two checkpoints; more where one takes longer than a tenth of that, as with a large replay memory.
 _CHECKPOINT_SECONDS = 2.0
 
 
@@ -80,8 +82,10 @@ class Trainer:
         self._chosen: Best | None = None  # at the end
         self._seconds_before = 0.0
         self._started = self._saved = time.perf_counter()
+        self._saving = 0.0  # seconds that the last checkpoint took
         self._saved_generation = -1
         self._loaded = False
+        self._ended = False  # the budget was used up when the last generation was over
         self._changing = False  # within a generation's change of state: not to be saved
 
     def train(self) -> dict[str, float | int | str]:
@@ -92,13 +96,16 @@ class Trainer:
         metrics = MetricsWriter(self.run.metrics_path)
         try:
             self.load()
-            metrics.drop_after(self.generation)
+            self._ended = self.generation > 0 and self._used(self.generation, self.steps)
+            # A row at the end of a budget that has been raised since is none: its figures go on.
+            going_on = not self._ended and not self._figures.empty
+            metrics.drop_after(self.generation - going_on)
             delete_result(metrics)
             self._tell_start()
             try:
                 while self.generation == 0 or not self._over():
                     self._generation(metrics)
-                    if time.perf_counter() - self._saved > _CHECKPOINT_SECONDS:
+                    if self._save_is_due():
                         self._save(metrics)
                 if self._saved_generation != self.generation:
                     self._save(metrics)
@@ -125,28 +132,38 @@ class Trainer:
         with self._interrupts.breakable():
             request = self._request()
             experience = self.measure(request, self._episodes(request))
-            if self._is_due(experience.steps):
+            after = self.steps + experience.steps
+            due, ended = self._is_due(after), self._used(self.generation + 1, after)
+            if due or ended:
                 found = self.algorithm.finalists(experience, self.judge.finalists)
                 latest = [replace(one, normalisation=request.normalisation) for one in found]
-            validation = self._verdict(latest)
+            validation = self._verdict(latest[0]) if due and latest else None
         self._changing = True
         if self._moments is not None and experience.seen is not None:
             self._moments = self._moments.merged(experience.lengths, experience.seen)
-        self._figures.add(self.algorithm.tell(experience))
-        self.generation += 1
-        self.steps += experience.steps
-        row = None if latest is None else self._row(latest, validation)
-        if row is not None:
+        episodes = 1 if self.collector is None else experience.returns.shape[1]
+        self._figures.add(self.algorithm.tell(experience), episodes)
+        self.generation, self.steps, self._ended = self.generation + 1, after, ended
+        row: dict[str, float] = {}
+        if latest is not None:
+            self._latest = latest
+            row = self._row(validation, due)
             metrics.add(row)
         self._changing = False
-        if row is not None:
+        if row:
             for hook in self.hooks:
                 hook.row(row)
 
-    def _row(self, latest: list[Best], validation: Validation | None) -> dict[str, float]:
-        """What came of the generations since the last row, and of the policies that they led to."""
-        self._latest = latest
-        self.best_return = max(self.best_return, latest[0].value)
+    def _row(self, validation: Validation | None, due: bool) -> dict[str, float]:
+        """What came of the generations since the last row, and of the policies that they led to.
+
+        A row that is not due, at the end of a budget between two others, leaves the state as it is: a run that goes on
+        with a larger budget is as if it had never ended.
+        """
+        best, figures = max(self.best_return, self._latest[0].value), self._figures.means()
+        if due:
+            self.best_return = best
+            self._figures = Figures()
         if validation is not None:
             self.judge.note(validation)
         return {
@@ -154,8 +171,8 @@ class Trainer:
             "steps": self.steps,
             "validation_steps": self.judge.steps,
             "seconds": self.seconds,
-            "best": self.best_return,
-            **self._figures.taken(),
+            "best": best,
+            **figures,
             "validation_return": np.nan if validation is None else validation.judged.value,
         }
 
@@ -179,18 +196,17 @@ class Trainer:
             return np.zeros(0, np.int64)
         return episode_seeds(self.algorithm.seed, Purpose.TRAINING, self.generation, count=request.episodes)
 
-    def _is_due(self, steps: int) -> bool:
-        """Whether a row is, after so many steps more: when they pass a multiple of the interval, and at the end."""
-        after = self.steps + steps
-        if self.collector is None or after // self._interval > self.steps // self._interval:
-            return True
-        return self.budget.fraction(self.generation + 1, after, self.seconds) >= 1.0
+    def _is_due(self, after: int) -> bool:
+        """Whether a row is, after so many steps in all: when they pass a multiple of the interval."""
+        return self.collector is None or after // self._interval > self.steps // self._interval
 
-    def _verdict(self, latest: list[Best] | None) -> Validation | None:
+    def _used(self, generations: int, steps: int) -> bool:
+        """Whether the budget is used up after so many generations and steps, now."""
+        return self.budget.fraction(generations, steps, self.seconds) >= 1.0
+
+    def _verdict(self, latest: Best) -> Validation | None:
         """What validation episodes say of the policy that a row is to tell of."""
-        if latest is None:
-            return None
-        return self.judge.judge(latest[0]) if self.collector is None else self.judge.look(latest[0])
+        return self.judge.judge(latest) if self.collector is None else self.judge.look(latest)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -203,11 +219,8 @@ class Trainer:
         return self._chosen or self.judge.champion or (self._latest[0] if self._latest else None)
 
     def _over(self) -> bool:
-        """Solved, out of budget or ended by itself; the end of a budget has its row, whatever the clock says."""
-        if self.judge.solved or self.algorithm.stopped:
-            return True
-        used_up = self.budget.fraction(self.generation, self.steps, self.seconds) >= 1.0
-        return used_up and self._figures.empty
+        """Solved, out of budget or ended by itself."""
+        return bool(self.judge.solved or self.algorithm.stopped) or self._ended
 
     def _finish(self, metrics: MetricsWriter) -> dict[str, float | int | str]:
         """Choose the policy to keep, test it, once, and store both it and the figures."""
@@ -226,7 +239,7 @@ class Trainer:
             "steps": self.steps,
             "validation_steps": self.judge.steps + steps,
             "seconds": self.seconds,
-            "best": self.best_return,
+            "best": max(self.best_return, self._latest[0].value),
             "final_mean": float(final.returns.mean()),
             "test_mean": figures.mean,
             "test_std": figures.std,
@@ -270,6 +283,10 @@ class Trainer:
             budget=self.budget,
             threshold=self.judge.threshold if self.judge.early_stop else None,
             generation=self.generation,
+            steps=self.steps,
+            by_steps=self.collector is not None,
+            room=self.algorithm.room,
+            blas=None if self.collector is None else threads(),
         )
         for hook in self.hooks:
             hook.start(plan)
@@ -295,13 +312,19 @@ class Trainer:
             **({} if self.collector is None else {f"lanes/{k}": v for k, v in self.collector.state().items()}),
         }
 
+    def _save_is_due(self) -> bool:
+        wait = _CHECKPOINT_SECONDS * max(1.0, 5.0 * self._saving)  # ten times what the last one took, or more
+        return time.perf_counter() - self._saved > wait
+
     def _save(self, metrics: MetricsWriter) -> None:
         """Rows first, so that no checkpoint is newer than its rows."""
+        begun = time.perf_counter()
         metrics.flush()
         self.run.checkpoints.write(self.state())
         if self.kept is not None:
             self._write_policy(self.kept)
         self._saved, self._saved_generation = time.perf_counter(), self.generation
+        self._saving = self._saved - begun
 
     def _write_policy(self, best: Best) -> None:
         environment = self.environment

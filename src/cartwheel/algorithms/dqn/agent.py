@@ -91,12 +91,12 @@ class DQN(Learner):
         after = before + transitions.reward.size
         self._replay.add(transitions)
         if after < settings.learning_starts or not self._update.ready(self._replay):
-            return {**self._update.nothing, "updates": 0.0}
+            return {**self._update.nothing, "updates_per_step": 0.0}
         if settings.tau == 0.0 and after // settings.target_interval > before // settings.target_interval:
             self._update.set_target()
         rng = generator(self.seed, Purpose.LEARNING, self._generation)
         figures = self._update.learn(self._replay, rng, self._correction(after))
-        return {**figures, "updates": float(settings.updates)}
+        return {**figures, "updates_per_step": settings.updates / transitions.reward.size}
 
     def _correction(self, steps: int) -> float:
         """Beta, which grows to 1 in a straight line."""
