@@ -262,7 +262,7 @@ FAULTS = [
     Fault(
         "rows of a lost future are kept",
         "training/trainer.py",
-        "metrics.drop_after(self.generation)",
+        "metrics.drop_after(self.generation - going_on)",
         "pass",
         "training/test_trainer.py",
     ),
