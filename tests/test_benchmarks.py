@@ -445,10 +445,10 @@ def test_the_same_settings_are_those_that_the_zoo_publishes() -> None:
     published = dict(ZOO["CartPole-v1"])
     steps = published.pop("n_timesteps")
     assert steps == dqn.BUDGET
-    assert dqn.theirs(dqn.SAME, steps) == published
+    assert dqn.theirs(dqn.SAME, steps) == {**published, "n_steps": 1}
     assert dqn.theirs(dqn.SAME, 10_240)["exploration_fraction"] * 10_240 == 8000
-    with pytest.raises(CartwheelError, match=r"is not told n_step: put it in words"):
-        dqn.theirs({**dqn.SAME, "n_step": 3}, steps)
+    with pytest.raises(CartwheelError, match=r"is not told tau: put it in words"):
+        dqn.theirs({**dqn.SAME, "tau": 0.1}, steps)
     assert dqn.theirs(dqn.BEST, steps)["policy_kwargs"] == {"net_arch": [*dqn.BEST["hidden"]]}
 
 
