@@ -933,7 +933,7 @@ FAULTS = [
     ),
     Fault(
         "weights by the largest of all batches",
-        "experience/replay.py",
+        "experience/priorities.py",
         "(priority.min(axis=1, keepdims=True) / priority) ** beta",
         "(priority.min() / priority) ** beta",
         "experience/test_replay_memory.py",

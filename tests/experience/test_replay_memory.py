@@ -291,7 +291,11 @@ def test_bytes_are_those_of_its_arrays(options: dict[str, float]) -> None:
     for ending, equal in ((0.1, False), (1.0, True)):
         memory = new(100, **options)
         filled(memory, *(5,) * 16, ending=ending)
-        taken = memory._memory.nbytes + memory._tree.nbytes + sum(part.nbytes for part in memory._ring)
+        taken = (
+            memory._memory.nbytes
+            + (memory._priorities.nbytes if memory._priorities else 0)
+            + sum(part.nbytes for part in memory._ring)
+        )
         assert (taken == told) is equal
         assert taken <= told
 

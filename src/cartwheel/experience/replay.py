@@ -1,16 +1,11 @@
 """A replay memory: the last transitions of some lanes, to learn from them again.
 
 Sources: V. Mnih et al., "Human-level control through deep reinforcement learning", 2015 (uniform draws); T. Schaul et
-al., "Prioritized Experience Replay", 2016, section 3.3, proportional:
+al., "Prioritized Experience Replay", 2016 (`priorities.py`); S. Kapturowski et al., "Recurrent Experience Replay in
+Distributed Reinforcement Learning", 2019 (R2D2), section 2.3: sequences with the memory that was stored, and burn-in.
 
-    p_i = |delta_i| + eps,  P(i) = p_i^alpha / sum_k p_k^alpha                                        (eq. 1)
-    w_i = (N P(i))^-beta / max_j w_j = (min_j P(j) / P(i))^beta                                       (section 3.4)
-
-S. Kapturowski et al., "Recurrent Experience Replay in Distributed Reinforcement Learning", 2019 (R2D2), section 2.3:
-sequences with the memory that was stored, and burn-in.
-
-Deviations: all batches of a call are drawn by the priorities as they were at the call, and the maximum of the weights
-is that of each batch. Sequences are drawn uniformly and begin anywhere, not at every 40th step.
+Deviations: all batches of a call are drawn by the priorities as they were then. Sequences are drawn uniformly, and
+begin anywhere, not at every 40th step.
 """
 
 from __future__ import annotations
@@ -24,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.errors import UsageError, one_line
+from cartwheel.experience import priorities
+from cartwheel.experience.priorities import Priorities
 from cartwheel.experience.records import Transitions
-from cartwheel.kernels.replay import GOES_ON, OVER, Ring, assign, find, sequences, windows
-
-#: Added to each TD error's size, so that what was once learnt can come again.
-_EPSILON = 1e-6
+from cartwheel.kernels.replay import GOES_ON, OVER, Ring, sequences, windows
 
 Floats = NDArray[np.float32]
 
@@ -104,23 +98,24 @@ class Replay:
         if not 0.0 <= alpha <= 1.0:
             raise UsageError(f"replay: expected an exponent of priorities from 0 to 1, got {alpha}")
         self.alpha, self._lanes = alpha, lanes
-        shapes = _shapes(capacity, lanes, obs, action, memory, alpha > 0.0)
+        shapes = _shapes(capacity, lanes, obs, action, memory)
         self._most_finals, _ = shapes["finals"][0]
         shapes["finals"] = (lanes, obs), np.float32
         try:
             made = {name: np.zeros(*shape) for name, shape in shapes.items()}
+            self._priorities = Priorities(made["end"].size, alpha) if alpha > 0.0 else None
         except (MemoryError, ValueError):  # ValueError: more than an array can have
             raise UsageError(f"replay: no room for {capacity} transitions; lower the capacity") from None
-        self._memory, self._tree = made.pop("memory"), made.pop("tree")
+        self._memory = made.pop("memory")
         self._ring = Ring(**made)
-        self._leaves = self._tree[len(self._tree) // 2 :]
         self._head = self._count = self._ended = 0
-        self._largest = 1.0  # Schaul et al., algorithm 1
 
     @staticmethod
     def bytes(capacity: int, lanes: int, *, obs: int, action: int, memory: int = 0, prioritised: bool = False) -> int:
         """The bytes that such a memory takes at most, if each step were an episode's last; nothing is allocated."""
-        shapes = _shapes(capacity, lanes, obs, action, memory, prioritised).values()
+        shapes = [*_shapes(capacity, lanes, obs, action, memory).values()]
+        if prioritised:
+            shapes.append(priorities.shape(math.prod(shapes[3][0])))
         return sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in shapes)
 
     @property
@@ -163,15 +158,13 @@ class Replay:
 
         Of a transition that comes twice, the last one stays. ValueError where an error is not finite.
         """
-        if self.alpha == 0.0:
+        if self._priorities is None:
             raise ValueError("expected a memory with priorities (alpha above 0), got a uniform one")
         if np.shape(index) != np.shape(td_error) or not np.isfinite(td_error).all():
             raise ValueError(f"expected {np.size(index)} finite TD errors, got {one_line(td_error)}")
-        if not ((index >= 0) & (index < self._ring.end.size)).all() or not self._leaves[index].all():
+        if not ((index >= 0) & (index < self._ring.end.size)).all() or not self._priorities[index].all():
             raise ValueError("expected the transitions of a batch that was drawn after the last ones were added")
-        priority = (np.abs(td_error, dtype=np.float64) + _EPSILON) ** self.alpha
-        self._largest = max(self._largest, float(priority.max(initial=0.0)))
-        assign(np.ravel(index), np.ravel(priority), self._tree)
+        self._priorities.learn(np.ravel(index), np.ravel(td_error))
 
     # --- what is drawn ------------------------------------------------------------------------------------------------
 
@@ -189,12 +182,12 @@ class Replay:
         if not (0.0 <= gamma <= 1.0 and beta >= 0.0):
             raise UsageError(f"replay: expected gamma from 0 to 1 and beta from 0 on, got {gamma} and {beta}")
         _check_stored(self._count, 1)
-        if self.alpha == 0.0:
+        if self._priorities is None:
             index = self._numbers(rng.integers(len(self), size=(updates, batch)))
             weight = np.ones(index.size, np.float32)
         else:
-            index = self._by_priority(rng.random((updates, batch)))
-            weight = self._weights(index, beta)
+            index = self._priorities.draw(rng.random((updates, batch)))
+            weight = self._priorities.weights(index, beta)
         return self._windows(index.ravel(), n_step, gamma, weight)
 
     def sample_sequences(
@@ -231,8 +224,9 @@ class Replay:
             "rows": len(ring.end),
             "head": self._head,
         }
-        if self.alpha > 0.0:
-            state |= {"priority": self._leaves[self._transitions(at[:-1])], "largest": self._largest}
+        if self._priorities is not None:
+            state["priority"] = self._priorities[self._transitions(at[:-1])]
+            state["largest"] = self._priorities.largest
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -242,11 +236,11 @@ class Replay:
             raise UsageError(f"replay: expected the state of a memory of {expected}, got one of {got}")
         self._count, self._ended = 0, 0
         self._head = (int(state["head"]) - len(state["end"])) % len(self._ring.end)
-        self._tree[:] = 0.0
         self._write(_Rows(**{name: state[name] for name in _NAMES}))
-        if self.alpha > 0.0:
-            self._largest = float(state["largest"])
-            self._set_priorities(self._places(self._count), state["priority"])
+        if self._priorities is not None:
+            self._priorities.clear()
+            self._priorities[self._transitions(self._places(self._count))] = state["priority"]
+            self._priorities.largest = float(state["largest"])
 
     # --- what must hold -----------------------------------------------------------------------------------------------
 
@@ -306,8 +300,9 @@ class Replay:
         ring, rows = self._ring, at[:-1]
         ring.obs[at], ring.action[rows], ring.reward[rows], ring.end[rows] = new.obs, new.action, new.reward, new.end
         self._memory[rows] = new.memory
-        if self.alpha > 0.0:
-            self._set_priorities(at, np.append(np.full((steps, self._lanes), self._largest), np.zeros(self._lanes)))
+        if self._priorities is not None:
+            self._priorities[self._transitions(rows)] = self._priorities.largest
+            self._priorities[self._transitions(at[-1:])] = 0.0
 
     def _keep(self, finals: Floats) -> None:
         """Keep what followed last steps, with those that are still needed; their room doubles when it is short."""
@@ -351,34 +346,14 @@ class Replay:
         sequences(start, self._oldest, burn_in, length, *self._ring, self._memory, *filled)
         return made
 
-    # --- priorities ---------------------------------------------------------------------------------------------------
-
     def _transitions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The numbers of these rows' transitions (T, N)."""
         return rows[:, None] * self._lanes + np.arange(self._lanes)
 
-    def _set_priorities(self, rows: NDArray[np.int64], priority: NDArray[np.float64]) -> None:
-        assign(np.ravel(self._transitions(rows)), np.ravel(priority), self._tree)
 
-    def _by_priority(self, uniform: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Transitions (U, B) for numbers of [0, 1), one for each part of the sum of priorities."""
-        batch = uniform.shape[1]
-        index = np.empty(uniform.size, np.int64)
-        find(np.ravel((np.arange(batch) + uniform) * (self._tree[1] / batch)), self._tree, index)
-        return index.reshape(uniform.shape)
-
-    def _weights(self, index: NDArray[np.int64], beta: float) -> Floats:
-        """(min_j P(j) / P(i))^beta for transitions (U, B), the minimum over each batch."""
-        priority = self._leaves[index]
-        return np.ravel((priority.min(axis=1, keepdims=True) / priority) ** beta).astype(np.float32)
-
-
-def _shapes(
-    capacity: int, lanes: int, obs: int, action: int, memory: int, prioritised: bool
-) -> dict[str, tuple[tuple[int, ...], Any]]:
+def _shapes(capacity: int, lanes: int, obs: int, action: int, memory: int) -> dict[str, tuple[tuple[int, ...], Any]]:
     """The arrays of a memory; what follows last steps has room for all that there can be."""
     steps = capacity // lanes
-    numbers = (steps + 1) * lanes
     return {
         "obs": ((steps + 1, lanes, obs), np.float32),
         "action": ((steps + 1, lanes, action), np.float32),
@@ -387,7 +362,6 @@ def _shapes(
         "earlier": ((steps + 1,), np.int64),
         "finals": ((steps * lanes, obs), np.float32),
         "memory": ((steps + 1, lanes, memory), np.float32),
-        "tree": ((2 << (numbers - 1).bit_length() if prioritised else 0,), np.float64),
     }
 
 
