@@ -75,7 +75,7 @@ def beside(rows: Sequence[Row], lines: Lines, peers: Lines) -> str:
 def _ours(row: Row, lines: Lines) -> Learner:
     columns = {"final": "final_mean", "best": "test_mean"}
     if row.exact:
-        columns["best, computed"] = "exact"
+        columns["final, computed"] = "exact"
     own = [line for line in lines if line["row"] == row.name]
     return Learner(f"Cartwheel's {row.algorithm}", own, columns, judged=[*columns][-1])
 

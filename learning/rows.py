@@ -16,7 +16,7 @@ class Row:
     `settings` are options of `cartwheel.train`; `budget` is in environment steps. `reach` is the mean return over the
     test episodes that counts as having learnt, `wanted` how many of the seeds should; 0: nothing was said of it.
     `margin`: how far the mean may be from a peer's, the 95 % interval of the difference being wanted above it.
-    `exact`: the kept policy's mean return can be computed, from the environment's transition table, and it is that
+    `exact`: the final policy's mean return can be computed, from the environment's transition table, and it is that
     which has to reach. `published` stands beside it, as context.
     """
 

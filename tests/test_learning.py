@@ -137,7 +137,7 @@ def test_what_is_computed_is_what_is_wanted() -> None:
     assert [(line[4], line[7], line[9]) for line in lines] == [
         ("final", "0 of 1 at 7.93", ""),
         ("best", "1 of 1 at 7.93", ""),
-        ("best, computed", "1 of 1 at 7.93", "1: met"),
+        ("final, computed", "1 of 1 at 7.93", "1: met"),
     ]
 
 
@@ -204,7 +204,7 @@ def test_a_glance_keeps_nothing(
     monkeypatch.setattr(program, "FOLDER", tmp_path)
     program.main(["values", "--quick", "--only", "GridWorld"])
     policies = rows_of(capsys.readouterr().out.partition("\n\n")[0])[2:]
-    assert [line[4] for line in policies] == ["final", "best", "best, computed"]
+    assert [line[4] for line in policies] == ["final", "best", "final, computed"]
     assert policies[0][2] == "1,504"  # whole stretches of 16 steps
     assert not list(tmp_path.iterdir())
     with pytest.raises(SystemExit):

@@ -864,15 +864,15 @@ FAULTS = [
     Fault(
         "finalists chosen by their training",
         "training/judging.py",
-        "*(verdict.judged for verdict in verdicts)]",
-        "*latest]",
+        "[*(verdict.judged for verdict in verdicts)",
+        "[*latest",
         "training/test_finalists.py",
     ),
     Fault(
         "the best so far does not contend",
         "training/judging.py",
-        "[*filter(None, [self.champion]), *(verdict",
-        "[*(verdict",
+        ", *filter(None, [self.champion])]",
+        "]",
         "training/test_finalists.py",
     ),
     Fault(
@@ -1133,6 +1133,34 @@ FAULTS = [
         "        if due:\n            self.best_return = best\n",
         "        if self._latest:\n            self.best_return = best\n",
         "algorithms/test_dqn.py",
+    ),
+    Fault(
+        "advantages that run on past an episode",
+        "kernels/returns.py",
+        "            rest = found[t + 1, lane] if _goes_on(t, lane, boundary) else 0.0",
+        "            rest = found[t + 1, lane] if t + 1 < boundary.shape[0] else 0.0",
+        "experience/test_returns.py",
+    ),
+    Fault(
+        "a value after the end",
+        "kernels/returns.py",
+        "delta = reward[t, lane] + follows * next_values[t, lane] - values[t, lane]",
+        "delta = reward[t, lane] + gamma * next_values[t, lane] - values[t, lane]",
+        "experience/test_returns.py",
+    ),
+    Fault(
+        "a window's value taken from its first step",
+        "kernels/returns.py",
+        "rest = next_values[last, lane]",
+        "rest = next_values[t, lane]",
+        "experience/test_returns.py",
+    ),
+    Fault(
+        "a running sum that goes on past an episode",
+        "kernels/returns.py",
+        "sums[lane] = 0.0 if boundary[t, lane] else total",
+        "sums[lane] = total",
+        "experience/test_returns.py",
     ),
 ]
 

@@ -14,7 +14,7 @@ def draw(seed: int, purpose: Purpose, *path: int) -> bytes:
 
 def test_the_purposes_numbers_are_for_ever() -> None:
     """They are part of every seed: another number is another result for all runs there are."""
-    names = "INITIAL VARIATION TRAINING VALIDATION TEST CHECK ACTION DISPLAY".split()
+    names = "INITIAL VARIATION TRAINING VALIDATION TEST CHECK ACTION DISPLAY LEARNING".split()
     assert [(purpose.name, int(purpose)) for purpose in Purpose] == [(name, k) for k, name in enumerate(names)]
 
 
@@ -38,7 +38,7 @@ def test_every_part_of_the_path_counts() -> None:
         if purpose is not Purpose.TEST
         for path in ((), (0,), (1,), (0, 0), (0, 1), (1, 0))
     }
-    assert len(set(streams.values())) == len(streams) == 2 * 7 * 6
+    assert len(set(streams.values())) == len(streams) == 2 * (len(Purpose) - 1) * 6
 
 
 def test_episode_seeds_are_numpys_words_without_their_last_bit() -> None:

@@ -14,6 +14,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from experience.test_returns import Steps, plain_advantages, plain_discounted, plain_n_step, plain_so_far
 from graphs import random_vector
 from kernels.test_replay import (
     empty_tree,
@@ -27,10 +28,12 @@ from kernels.test_replay import (
 )
 
 from cartwheel.experience.lanes import Actor, load
+from cartwheel.experience.returns import advantages, discounted, n_step
 from cartwheel.kernels.collect import explore
 from cartwheel.kernels.network import act
 from cartwheel.kernels.random import generators, next_word, uniform, words_of
 from cartwheel.kernels.replay import assign, find
+from cartwheel.kernels.returns import so_far
 from cartwheel.kernels.trigonometry import sine_cosine
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
@@ -131,6 +134,43 @@ def _replay() -> Iterator[Twin]:
     yield Twin("replay.find", "500 numbers", EXACT, found, lambda: plain_find(value, plain_tree(leaves)))
 
 
+def _returns() -> Iterator[Twin]:
+    """Stretches of many rows and lanes, and of one of each."""
+    for T, N in ((50, 7), (1, 1)):
+        steps, gamma, case = Steps.drawn(T, T, N), 0.97, f"{T} rows of {N} lanes"
+        met, values, following = steps.met, steps.values, steps.next_values
+        yield Twin(
+            "returns.discounted",
+            case,
+            EXACT,
+            partial(discounted, *met, gamma, following),
+            partial(plain_discounted, steps, gamma),
+        )
+        for n in (1, 4):
+            yield Twin(
+                "returns.n_step",
+                f"{case}, n {n}",
+                EXACT,
+                partial(n_step, *met, following, n, gamma),
+                partial(plain_n_step, steps, n, gamma),
+            )
+        for lam in (0.0, 0.9):
+            yield Twin(
+                "returns.advantages",
+                f"{case}, lambda {lam}",
+                EXACT,
+                partial(advantages, *met, values, following, gamma, lam),
+                partial(plain_advantages, steps, gamma, lam),
+            )
+
+        def summed(steps: Any = steps) -> Any:
+            sums, found = steps.values[0].copy(), np.full(steps.reward.shape, np.nan)
+            so_far(0.97, steps.reward, steps.boundary, sums, found)
+            return np.concatenate([found, sums[None]])
+
+        yield Twin("returns.so_far", case, EXACT, summed, partial(plain_so_far, steps, gamma, values[0]))
+
+
 def _exploring() -> Iterator[Twin]:
     """Lanes some of which are closed, and generators that go on."""
     open_ = np.arange(40) % 3 != 0
@@ -160,6 +200,7 @@ def _exploring() -> Iterator[Twin]:
 def twins() -> Iterator[Twin]:
     """Every pair of the table."""
     yield from _replay()
+    yield from _returns()
     yield from _exploring()
     heads = {
         "discrete": action_head(Discrete(3)),

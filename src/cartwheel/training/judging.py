@@ -108,13 +108,14 @@ class Judge:
     def choose(self, latest: list[Best]) -> tuple[Best | None, int]:
         """The best of the last generation's finalists and the champion, and the steps that it took to say so.
 
-        None where nothing is to be chosen. Changes nothing: a run that goes on with a larger budget is as if it had
+        The champion only if it was better: of equals, what learnt longest is more likely to be good elsewhere too. None
+        where nothing is to be chosen. Changes nothing: a run that goes on with a larger budget is as if it had
         never ended.
         """
         if self.solved or self.finalists == 1:
             return None, 0
         verdicts = [self.validate(finalist) for finalist in latest]
-        contenders = [*filter(None, [self.champion]), *(verdict.judged for verdict in verdicts)]
+        contenders = [*(verdict.judged for verdict in verdicts), *filter(None, [self.champion])]
         return max(contenders, key=lambda contender: contender.value), sum(verdict.steps for verdict in verdicts)
 
     def state(self) -> dict[str, Any]:
