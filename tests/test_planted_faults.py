@@ -1162,6 +1162,34 @@ FAULTS = [
         "sums[lane] = total",
         "experience/test_returns.py",
     ),
+    Fault(
+        "the chances of another choice",
+        "policies/distributions/discrete.py",
+        "part.log_prob(draw[..., group])",
+        "part.log_prob(draw[..., -1 - group])",
+        "policies/test_distributions.py",
+    ),
+    Fault(
+        "a divergence in units of the wrong deviation",
+        "policies/distributions/gaussian.py",
+        "z = (self.mean - other.mean) * F.exp(-other.log_std)",
+        "z = (self.mean - other.mean) * F.exp(-self.log_std)",
+        "policies/test_distributions.py",
+    ),
+    Fault(
+        "squashing that adds chances",
+        "policies/distributions/gaussian.py",
+        "self.gaussian.log_prob(draw) - F.sum(_log_slope(draw)",
+        "self.gaussian.log_prob(draw) + F.sum(_log_slope(draw)",
+        "policies/test_distributions.py",
+    ),
+    Fault(
+        "a deviation for a variance",
+        "policies/distributions/exploration.py",
+        "F.exp(2.0 * log_std))",
+        "F.exp(log_std))",
+        "policies/test_distributions.py",
+    ),
 ]
 
 
