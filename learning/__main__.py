@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error("--quick keeps nothing: leave out --write and --csv")
         _glance(given.table, rows, given.workers)
         return
+    if given.write and given.only:
+        parser.error("--write writes the whole page: leave out --only")
     first, last = map(int, given.seeds.split("-"))
     file = given.csv or FOLDER / f"{given.table}.csv"
     if first != 0 and given.csv is None:

@@ -74,7 +74,7 @@ def run_all(rows: Sequence[Row], seeds: Sequence[int], file: Path, workers: int)
             )
     missing = [(row, seed) for row, seed in jobs if (row.name, seed) not in known]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool:
         for done in as_completed([pool.submit(run, row, seed) for row, seed in missing]):
             line = done.result()
             _append(file, line)

@@ -70,6 +70,7 @@ def test_no_example_goes_untested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         *(*RUNS, *EVOLVED, "neuroevolution", "own_environment"),
         *("cartpole_dqn", "grid_q_learning"),  # test_examples_values.py
+        *("policy_gradient_by_hand", "reinforce"),  # test_examples_policies.py
     }
 
 

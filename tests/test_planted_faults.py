@@ -1190,6 +1190,27 @@ FAULTS = [
         "F.exp(log_std))",
         "policies/test_distributions.py",
     ),
+    Fault(
+        "a stretch that was not learnt from kept",
+        "training/trainer.py",
+        "        if self.collector is not None:\n            self.collector.keep()\n        if self._moments",
+        "        if self._moments",
+        "training/test_trainer.py",
+    ),
+    Fault(
+        "steps kept as soon as they come",
+        "experience/collectors/base.py",
+        "        self._found = found\n",
+        "        self._found = found\n        self.keep()\n",
+        "training/test_trainer.py experience/test_collecting.py",
+    ),
+    Fault(
+        "half of a generation saved",
+        "training/trainer.py",
+        "                if not self._changing:\n                    self._save(metrics)\n                raise Interrupted",
+        "                self._save(metrics)\n                raise Interrupted",
+        "training/test_trainer.py",
+    ),
 ]
 
 

@@ -49,6 +49,8 @@ def assert_same(first: Any, second: Any) -> None:
 
 
 def assert_same_state(first: Collector, second: Collector) -> None:
+    first.keep()
+    second.keep()
     one, other = first.state(), second.state()
     assert one.keys() == other.keys()
     for name, value in one.items():
@@ -224,6 +226,7 @@ def test_an_environment_that_does_not_repeat_itself_is_said(monkeypatch: pytest.
     monkeypatch.setattr(Unsteady, "steady", False)
     made = collector(Unsteady, MLP((4,)))
     made(request(made, 0, 10))
+    made.keep()
     with pytest.raises(StorageError, match=r"does not repeat itself: after 10 steps of the episode \d+, played again"):
         collector(Unsteady, MLP((4,))).restore(made.state())
 
@@ -237,6 +240,21 @@ def test_a_request_that_is_broken_off_leaves_the_state(monkeypatch: pytest.Monke
         made(request(made, 1, 10))
     monkeypatch.setattr(Unsteady, "broken", False)
     assert_same_state(made, other)
+
+
+def test_what_is_not_kept_is_no_part_of_the_state() -> None:
+    """Until `keep`, or the next request, it is that of before: whoever is interrupted there has learnt nothing."""
+    made, other = collector("CartPole-v1", MLP((4,))), collector("CartPole-v1", MLP((4,)))
+    for one in (made, other):
+        one(request(one, 0, 20))
+        one.keep()
+    before = made.state()
+    made(request(made, 1, 20))
+    for name, value in made.state().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    found = made(request(made, 2, 20))  # keeps the one before
+    other(request(other, 1, 20))
+    assert_same(found, other(request(other, 2, 20)))
 
 
 def test_a_reward_that_is_not_finite_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -356,6 +356,58 @@ def test_a_signal_while_a_policy_is_judged_leaves_the_generation_untold(
     assert part.digest() == whole.digest()
 
 
+@pytest.mark.parametrize("name", ["dqn", "q-learning"])
+@pytest.mark.parametrize("fault", [Stop(signal.SIGINT), EnvironmentFault("x", 1, 2, "step", "told to")])
+def test_a_signal_or_fault_while_a_learner_is_looked_at_loses_nothing(
+    name: str, fault: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stretch before it was collected and not learnt from: it is collected again."""
+    options: dict[str, Any] = {"algorithm": name, "steps": 640, "interval": 100, "stretch": 16, "seed": 4, "hooks": []}
+    options |= {"early_stop": False, "max_episode_steps": 30, "runs": tmp_path}
+    options |= {"learning_starts": 50, "updates": 2, "batch": 4} if name == "dqn" else {}
+    environment = "cartwheel/GridWorld-v0"
+    whole = cartwheel.train(environment, name="whole", **options)
+    honest = Judge.look
+
+    def stopped(self: Judge, best: Any) -> Any:
+        if len(looks) == 3:
+            raise fault
+        looks.append(best)
+        return honest(self, best)
+
+    looks: list[Any] = []
+    monkeypatch.setattr(Judge, "look", stopped)
+    with pytest.raises((Interrupted, EnvironmentFault)):
+        cartwheel.train(environment, name="part", **options)
+    monkeypatch.setattr(Judge, "look", honest)
+    part = Run.open("part", tmp_path)
+    cartwheel.resume(part, hooks=[])
+    assert part.digest() == whole.digest()
+
+
+def test_a_second_signal_in_a_change_leaves_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a generation is not saved: the run goes on from what was whole."""
+    whole = train(tmp_path, "whole")
+    honest = Genetic.tell
+
+    def torn(self: Genetic, experience: Any) -> Any:
+        figures = honest(self, experience)
+        if self.state()["generation"] == 3:
+            raise Stop(signal.SIGTERM)
+        return figures
+
+    monkeypatch.setattr(trainer_module, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(Genetic, "tell", torn)
+    with pytest.raises(Interrupted):
+        train(tmp_path, "part")
+    monkeypatch.setattr(Genetic, "tell", honest)
+    part = Run.open("part", tmp_path)
+    cartwheel.resume(part, hooks=[])
+    assert part.digest() == whole.digest()
+
+
 def test_a_candidate_is_not_judged_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A threshold that training reaches and validation does not: an elite that stays is not judged again and again."""
     judged: list[bytes] = []
@@ -626,7 +678,7 @@ def test_the_best_on_validation_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Judge, "note", noted)
     options = {"population": 12, "episodes": 1, "generations": 6, "solved_at": 108.0, "max_episode_steps": 110}
-    run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], seed=4, **options)
+    run = cartwheel.train("CartPole-v1", name="x", runs=tmp_path, hooks=[], seed=4, finalists=1, **options)
     figures = [value for value, _ in kept]
     assert len(kept) >= 2
     assert figures != sorted(figures), "the last one judged is not the best, or this shows nothing"

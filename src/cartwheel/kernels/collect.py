@@ -1,7 +1,7 @@
 """Single steps of a native environment in one call: acting, exploring, stepping and beginning anew, fused.
 
 A lane is one episode after the other, by one vector of parameters. What a lane meets and does depends on no other one.
-Level of agreement with `experience.collecting.GeneralCollector` on the same physics: EXACT.
+Level of agreement with `experience.collectors.general` on the same physics: EXACT.
 """
 
 from __future__ import annotations

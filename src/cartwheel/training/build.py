@@ -65,6 +65,11 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             "take a smaller network or population"
         ) from None
     check_room(entry.name, algorithm.room)
+    if settings.steps is not None and entry.by_steps and algorithm.lanes * algorithm.settings.stretch > settings.steps:
+        raise UsageError(
+            f"--steps: expected a budget of a stretch at least, {algorithm.lanes} lanes times "
+            f"{algorithm.settings.stretch:,} steps, got {settings.steps:,}; shorten --stretch"
+        )
     executor = make_executor(settings.workers, rollout.path, settings.executor, settings.address, settings.patience)
     if not executor.shared:
         packed(rollout)  # better said now than with the run's folder made

@@ -111,7 +111,8 @@ class Trainer:
                     self._save(metrics)
                 return self._finish(metrics)
             except Stop as stop:
-                self._save(metrics)
+                if not self._changing:
+                    self._save(metrics)
                 raise Interrupted(stop.signal, f"go on with: cartwheel resume {self._where()}") from None
             except Exception:
                 if not self._changing:
@@ -139,6 +140,8 @@ class Trainer:
                 latest = [replace(one, normalisation=request.normalisation) for one in found]
             validation = self._verdict(latest[0]) if due and latest else None
         self._changing = True
+        if self.collector is not None:
+            self.collector.keep()
         if self._moments is not None and experience.seen is not None:
             self._moments = self._moments.merged(experience.lengths, experience.seen)
         episodes = 1 if self.collector is None else experience.returns.shape[1]

@@ -145,6 +145,8 @@ def specify(general: Any, own: DQNSettings) -> Specification:
     """The layers of the general settings, dueling ones where this is wanted."""
     if general.normalise:
         raise UsageError("--normalise: dqn learns from observations as they are; scale them in the environment")
+    if own.priority > 0.0 and general.memory != "none":
+        raise UsageError("--priority: sequences are drawn uniformly; expected 0 with --memory " + general.memory)
     if not own.dueling:
         return specification(general.memory, general.hidden, general.activation)
     if general.memory != "none":

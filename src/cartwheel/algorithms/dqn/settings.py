@@ -35,7 +35,7 @@ class DQNSettings(LearnerSettings):
         0.4, "what importance weights begin with (beta); they grow to 1", minimum=0.0, maximum=1.0
     )
     priority_steps: int = option(100_000, "environment steps until importance weights are whole", minimum=1)
-    max_gradient: float = option(10.0, "longest gradient; longer ones are shortened", above=0.0)
+    max_gradient: float = option(10.0, "longest gradient; longer ones are shortened", above=0.0, maximum=1e9)
     burn_in: int = option(10, "networks with a memory: steps that only bring the memory up to date", minimum=0)
     sequence: int = option(20, "networks with a memory: steps of a sequence that are learnt from", minimum=1)
 

@@ -43,9 +43,15 @@ class Collector(ABC):
         self.lanes = self.actor.lanes(lanes)
         self._actions: list[list[NDArray[np.float32]]] = [[] for _ in range(lanes)]  # of open episodes, in pieces
         self._kept = self._snapshot()
+        self._found: Transitions | None = None  # what the last request brought, until it is kept
 
     def __call__(self, request: Request) -> Experience:
-        """What comes of a request for a stretch; ValueError where it does not fit the network and the lanes."""
+        """What comes of a request for a stretch; ValueError where it does not fit the network and the lanes.
+
+        It is a part of the state when `keep` is called, or with the next request: until then whoever is interrupted
+        goes on from where the lanes stood before.
+        """
+        self.keep()
         stretch, theta = request.stretch, np.asarray(request.parameters[0], np.float32)
         if stretch is None or stretch.lanes != self.count or theta.shape != (self.network.size,):
             raise ValueError(
@@ -65,9 +71,14 @@ class Collector(ABC):
             memory=np.zeros((T, N, m), np.float32) if m else None,
         )
         returns, lengths = self._collect(stretch, found)
-        self._remember(found)
-        self._kept = self._snapshot()
+        self._found = found
         return Experience(returns=returns[None], lengths=lengths[None], transitions=found)
+
+    def keep(self) -> None:
+        """Take what the last request brought into the state."""
+        if self._found is not None:
+            self._remember(self._found)
+            self._kept, self._found = self._snapshot(), None
 
     @abstractmethod
     def _collect(self, stretch: Stretch, found: Transitions) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -136,7 +147,7 @@ class Collector(ABC):
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that `restore` needs, as a flat dict of arrays: how it stood when the last request was done.
+        """Everything that `restore` needs, as a flat dict of arrays: how it stood when a request was last kept.
 
         So a request that is broken off leaves the state as it was before.
         """
