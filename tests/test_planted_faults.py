@@ -1207,8 +1207,8 @@ FAULTS = [
     Fault(
         "half of a generation saved",
         "training/trainer.py",
-        "                if not self._changing:\n                    self._save(metrics)\n                raise Interrupted",
-        "                self._save(metrics)\n                raise Interrupted",
+        "if not self._changing:\n                    self._save(metrics)\n                raise Interrupted",
+        "self._save(metrics)\n                raise Interrupted",
         "training/test_trainer.py",
     ),
 ]
