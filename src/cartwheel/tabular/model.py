@@ -17,7 +17,8 @@ from cartwheel.errors import UsageError
 
 Numbers = NDArray[np.float64]
 
-_NEAR = 1e-9  # how far a sum of chances may be from 1: that of a dozen rounded ones is nearer
+#: How far a sum of chances may be from 1: that of a dozen rounded ones is nearer.
+NEAR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _check_chances(chances: Numbers, whose: str) -> None:
         place = np.argwhere(chances < 0)[0]
         raise UsageError(f"{whose.format(*place)}: expected chances of at least 0, got {chances[tuple(place)]:g}")
     sums = chances.sum(axis=-1)
-    wrong = np.argwhere(np.abs(sums - 1) > _NEAR)
+    wrong = np.argwhere(np.abs(sums - 1) > NEAR)
     if len(wrong):
         place = wrong[0]
         raise UsageError(f"{whose.format(*place)}: expected chances that sum to 1, got {sums[tuple(place)]:.12g}")

@@ -18,10 +18,9 @@ from numpy.typing import ArrayLike
 
 from cartwheel.errors import UsageError
 from cartwheel.tabular.chain import Chain
-from cartwheel.tabular.model import Numbers, TransitionTable
+from cartwheel.tabular.model import NEAR, Numbers, TransitionTable
 
 _TIE = 1e-10  # action values so near, relative to the largest of the table (or to 1), are equal: rounding parts them
-_NEAR = 1e-9  # how far a sum of chances may be from 1
 
 _Backup = Callable[[Numbers, slice], Numbers]
 
@@ -77,7 +76,7 @@ def as_policy(table: TransitionTable, policy: ArrayLike) -> Numbers:
             f"got {given.dtype} of shape {given.shape}"
         )
     chances = given.astype(np.float64)
-    if not ((chances >= 0).all() and (np.abs(chances.sum(axis=1) - 1) <= _NEAR).all()):
+    if not ((chances >= 0).all() and (np.abs(chances.sum(axis=1) - 1) <= NEAR).all()):
         raise UsageError("expected a policy whose chances are at least 0 and sum to 1 in each state")
     return chances
 
