@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,7 @@ from kernels.test_replay import (
 
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.returns import advantages, discounted, n_step
-from cartwheel.kernels.collect import explore
-from cartwheel.kernels.network import act
+from cartwheel.kernels.acting import act, draw, explore
 from cartwheel.kernels.random import generators, next_word, uniform, words_of
 from cartwheel.kernels.replay import assign, find
 from cartwheel.kernels.returns import so_far
@@ -194,11 +193,41 @@ def _exploring() -> Iterator[Twin]:
             after = [words_of(one.bit_generator.state["state"]) for one in acting]
             return np.concatenate([action.ravel(), np.array(after).ravel() >> 40])
 
-        yield Twin("collect.explore", name, EXACT, kernel, twin)
+        yield Twin("acting.explore", name, EXACT, kernel, twin)
+
+
+def _drawing() -> Iterator[Twin]:
+    """Lanes some of which are closed: choices of two groups, and numbers of a Box."""
+    open_, rng = np.arange(40) % 3 != 0, np.random.default_rng(7)
+    layers, deviation = rng.normal(size=(2, 6, 48)).astype(np.float32), np.array([0.5, 2.0])
+    boxes = Box((2,), (-1.0, 0.5), (1.0, np.inf))
+    cases = {
+        "choices": (action_head(MultiDiscrete((2,), (2, 4), (0, 0))), rng.random((40, 2))),
+        "numbers": (action_head(boxes, squashed=False), rng.normal(size=(40, 2))),
+    }
+    for name, (head, noise) in cases.items():
+
+        def kernel(head: Any = head, noise: Any = noise) -> Any:
+            drawn, action = np.zeros((40, 2), np.float32), np.zeros((2, 48), np.float32)
+            bounds = np.array(head.groups, np.int64), head.squashed, np.array(head.low), np.array(head.high)
+            draw(open_, noise, deviation, layers, 1, drawn, action, *bounds)
+            return np.concatenate([drawn.T, action[:, :40]])
+
+        def twin(head: Any = head, noise: Any = noise) -> Any:
+            outputs = layers[1].T[:40].astype(np.float64)
+            drawn = (outputs[:, :2] + deviation * noise).astype(np.float32)
+            for k, (first, last) in enumerate(pairwise(np.cumsum([0, *head.groups]))):
+                chances = np.exp(outputs[:, first:last]) / np.exp(outputs[:, first:last]).sum(axis=1, keepdims=True)
+                drawn[:, k] = (chances.cumsum(axis=1) <= noise[:, k, None]).sum(axis=1)
+            action = drawn if head.groups else head.bounded(drawn)
+            return np.concatenate([np.where(open_[:, None], one, 0.0).T for one in (drawn, action)])
+
+        yield Twin("acting.draw", name, EXACT, kernel, twin)
 
 
 def twins() -> Iterator[Twin]:
     """Every pair of the table."""
+    yield from _drawing()
     yield from _replay()
     yield from _returns()
     yield from _exploring()
@@ -206,6 +235,7 @@ def twins() -> Iterator[Twin]:
         "discrete": action_head(Discrete(3)),
         "multi-discrete": action_head(MultiDiscrete((2,), (2, 4), (0, 0))),
         "box": action_head(Box((2,), (-1.0, 0.5), (1.0, 3.0))),
+        "box, clipped": action_head(Box((3,), (-1.0, 0.5, -np.inf), (1.0, np.inf, np.inf)), squashed=False),
     }
     networks: list[tuple[Specification, tuple[str, ...]]] = [
         (MLP(hidden, activation), ("perceptron", "units", "program"))
@@ -231,7 +261,7 @@ def twins() -> Iterator[Twin]:
                 normalised = lanes == 13
                 kernel, twin = _acting(head, specification, engine, lanes, normalised)
                 case = f"{engine}, {name}, {specification}, {lanes} lanes"
-                yield Twin("network.act", case, ULP if rounded or name == "box" else EXACT, kernel, twin)
+                yield Twin("acting.act", case, ULP if rounded or "box" in name else EXACT, kernel, twin)
 
     def words() -> Any:
         row = generators([12345])[0]

@@ -8,15 +8,15 @@ that a run may take a few more than its budget.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
-from learning.peers.episodes import Act, Champion, reported
+from learning.peers.training import Job, greedy, learn, versions
+
+__all__ = ["JOBS", "ZOO", "dqn", "greedy", "learn", "versions"]  # the last three for who trains one by himself
 
 _WIDE = {"net_arch": [256, 256]}
 
@@ -66,16 +66,6 @@ ZOO: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
-_EVERY = 5000  # steps from one look at the policy to the next
-
-
-@dataclass(frozen=True)
-class Spent:
-    """CPU and wall seconds of training alone."""
-
-    cpu: float
-    wall: float
-
 
 def dqn(environment: str, seed: int, settings: Mapping[str, Any]) -> Any:
     """A model that has learnt nothing yet, on one thread; `settings` as in `ZOO`."""
@@ -84,69 +74,7 @@ def dqn(environment: str, seed: int, settings: Mapping[str, Any]) -> Any:
     return import_module("stable_baselines3").DQN("MlpPolicy", environment, seed=seed, device="cpu", **own)
 
 
-def greedy(model: Any) -> Act:
-    """The model's policy without exploration; it draws no random number."""
-    return lambda seen: model.predict(seen, deterministic=True)[0]
-
-
-def learn(model: Any, steps: int, every: int, check: Callable[[int], bool]) -> Spent:
-    """Train for so many steps; `check` is called with the steps taken after each `every`, but off the clock.
-
-    Training ends where it answers False.
-    """
-    off = Spent(0.0, 0.0)
-
-    def after_step(*_: Any) -> bool:
-        nonlocal off
-        if model.num_timesteps % every:
-            return True
-        begun = _now()
-        goes_on = check(model.num_timesteps)
-        off = Spent(off.cpu + _now().cpu - begun.cpu, off.wall + _now().wall - begun.wall)
-        return goes_on
-
-    begun = _now()
-    model.learn(steps, callback=after_step)
-    ended = _now()
-    return Spent(ended.cpu - begun.cpu - off.cpu, ended.wall - begun.wall - off.wall)
-
-
-def _now() -> Spent:
-    return Spent(time.process_time(), time.perf_counter())
-
-
-def run(environment: str, seed: int) -> dict[str, Any]:
-    """Train with this seed; the figures of the final policy and of the best on validation, each over the test episodes.
-
-    Policies are validated every 5,000 steps, the final one in place of that of the last of these.
-    """
-    budget = ZOO[environment]["n_timesteps"]
-    model, champion = dqn(environment, seed, ZOO[environment]), Champion(environment, seed)
-    act, kept = greedy(model), {}
-
-    def validate(steps: int) -> bool:
-        if steps < budget and champion.beaten_by(act):
-            kept.update(deepcopy(model.policy.state_dict()))
-        return True
-
-    spent = learn(model, budget, _EVERY, validate)
-    final = best = reported(environment, act)
-    if not champion.beaten_by(act):
-        model.policy.load_state_dict(kept)
-        best = reported(environment, act)
-    return {
-        "environment": environment,
-        "algorithm": "stable-baselines3 DQN",
-        "seed": seed,
-        "steps": model.num_timesteps,
-        "validation_steps": champion.steps,
-        "final_mean": final,
-        "best_mean": best,
-        "cpu_seconds": spent.cpu,
-        "versions": versions(),
-    }
-
-
-def versions() -> str:
-    """The versions of what a peer's figures rest on."""
-    return ", ".join(f"{name} {version(name)}" for name in ("stable-baselines3", "torch", "gymnasium", "numpy"))
+JOBS = tuple(
+    Job("stable-baselines3", "DQN", environment, settings["n_timesteps"], partial(dqn, environment, settings=settings))
+    for environment, settings in ZOO.items()
+)

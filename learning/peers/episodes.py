@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from cartwheel.seeds import Purpose, episode_seeds
 
-#: Observations `(B, d)` to the greedy actions `(B,)`.
-Act: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+#: What a policy remembers of each lane `(B, ...)`; None before an episode's first step, and where there is no memory.
+Memory: TypeAlias = NDArray[Any] | None
+
+#: Observations `(B, d)` and memories to the greedy actions, `(B,)` or `(B, a)`, and the memories after them.
+Act: TypeAlias = Callable[[NDArray[Any], Memory], tuple[NDArray[Any], Memory]]
 
 #: Episodes that a policy is looked at, that it is then judged over, and that the reported figure comes from.
 LOOK, VALIDATION, TEST = 10, 100, 100
@@ -24,16 +27,20 @@ def play(environment: str, act: Act, seeds: NDArray[np.int64]) -> tuple[NDArray[
     All go on side by side, so that one call of `act` serves those that are still running.
     """
     made = [gymnasium.make(environment) for _ in seeds]
+    discrete = isinstance(made[0].action_space, gymnasium.spaces.Discrete)
     seen = np.stack([env.reset(seed=int(seed))[0] for env, seed in zip(made, seeds, strict=True)])
     returns, steps, running = np.zeros(len(seeds)), 0, np.arange(len(seeds))
+    memory: Memory = None
     while len(running):
         over = np.zeros(len(running), bool)
-        for place, (lane, action) in enumerate(zip(running, act(seen[running]), strict=True)):
-            seen[lane], reward, terminated, truncated, _ = made[lane].step(int(action))
+        actions, memory = act(seen[running], memory)
+        for place, (lane, action) in enumerate(zip(running, actions, strict=True)):
+            seen[lane], reward, terminated, truncated, _ = made[lane].step(int(action) if discrete else action)
             returns[lane] += float(reward)
             over[place] = terminated or truncated
         steps += len(running)
         running = running[~over]
+        memory = None if memory is None else memory[~over]
     for env in made:
         env.close()
     return returns, steps

@@ -20,7 +20,7 @@ NETWORK = MLP((3,)).build(2, 2)
 def network_of(entry: Entry, inputs: int = 2, **options: Any) -> Network:
     """What the algorithm searches: NETWORK, or one with other inputs; unless it has a network of its own."""
     general = TrainSettings(hidden=NETWORK.hidden) if entry.specify is layered else TrainSettings()
-    return entry.specify(general, resolve(entry.settings, options)).build(inputs, 2)
+    return entry.specify(general, settings_of(entry, **options)).build(inputs, 2)
 
 
 # Where an algorithm learns from single steps: short stretches, from which it learns from the first on.
@@ -32,6 +32,7 @@ SMALL = {
     "batch": 4,
     "capacity": 64,
     "target_interval": 32,
+    "minibatches": 2,
 }
 
 
@@ -62,12 +63,17 @@ def sphere(request: Request, shift: float = 0.5) -> Experience:
 
 
 def walk(stretch: Stretch, rng: np.random.Generator, shift: float = 0.5) -> Experience:
-    """Steps between two states at random, whatever acts. Each stretch begins and ends in state 0: the next goes on."""
+    """Steps between two states at random, whatever acts. Each stretch begins and ends in state 0: the next goes on.
+
+    To the end, each lane is one episode.
+    """
     shape = (stretch.steps, stretch.lanes)
     state, after = rng.integers(0, 2, shape), rng.integers(0, 2, shape)
     state[0], after[-1] = 0, 0
     boundary = rng.random(shape) < 0.3
     boundary[-1], boundary[-2, 0] = False, True  # one episode ends at least, and all go on to the next stretch
+    if stretch.to_end:
+        boundary[:-1], boundary[-1] = False, True
     after[:-1] = np.where(boundary[:-1], after[:-1], state[1:])
     action = rng.integers(0, 2, shape)
     reward = shift + state - 0.5 * action
@@ -83,6 +89,7 @@ def walk(stretch: Stretch, rng: np.random.Generator, shift: float = 0.5) -> Expe
             boundary=boundary,
             next_obs=np.eye(2, dtype=np.float32)[after],
             taken=np.full(stretch.lanes, stretch.steps),
+            draw=None if stretch.noise is None else action[:, :, None].astype(np.float32),
         ),
     )
 

@@ -5,26 +5,34 @@ What those with a population keep to besides is in `test_population_contract.py`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
 from contract import arrays_of, equal, make, measured, network_of, run, same, told_alike
 
 from cartwheel.algorithms.base import Entry
+from cartwheel.algorithms.explorer import Explorer
+from cartwheel.algorithms.gradients.agent import PolicyGradient
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Experience
 from cartwheel.settings import resolve
 from cartwheel.training.settings import TrainSettings
 
-ENTRIES = pytest.mark.parametrize("entry", ALGORITHMS.values(), ids=list(ALGORITHMS))
-_BY_STEPS = {name: entry for name, entry in ALGORITHMS.items() if entry.by_steps}
-BY_STEPS = pytest.mark.parametrize("entry", _BY_STEPS.values(), ids=list(_BY_STEPS))
-BY_EPISODES = pytest.mark.parametrize(
-    "entry",
-    [entry for entry in ALGORITHMS.values() if not entry.by_steps],
-    ids=[name for name in ALGORITHMS if name not in _BY_STEPS],
+
+def over(entries: Iterable[Entry]) -> pytest.MarkDecorator:
+    """The test for each of these."""
+    return pytest.mark.parametrize("entry", entries, ids=attrgetter("name"))
+
+
+_BY_STEPS = [entry for entry in ALGORITHMS.values() if entry.by_steps]
+ENTRIES, BY_STEPS = over(ALGORITHMS.values()), over(_BY_STEPS)
+BY_EPISODES = over([entry for entry in ALGORITHMS.values() if not entry.by_steps])
+EXPLORERS, DRAWING = (
+    over([entry for entry in _BY_STEPS if issubclass(entry.algorithm, kind)]) for kind in (Explorer, PolicyGradient)
 )
 
 
@@ -138,7 +146,7 @@ def test_steps_that_were_not_asked_for_are_refused_and_change_nothing(entry: Ent
     assert steps is not None
     late = replace(steps, taken=steps.taken - 1)
     short, narrow = (
-        replace(steps, **{name: array[cut] for name, array in vars(steps).items() if name not in ("taken", "memory")})
+        replace(steps, **{name: array[cut] for name, array in vars(steps).items() if np.ndim(array) > 1})
         for cut in (np.s_[:-1], np.s_[:, :1])
     )
     for wrong in (None, late, short, replace(narrow, taken=steps.taken[:1])):
@@ -177,7 +185,7 @@ def test_the_best_is_one_that_was_measured(entry: Entry) -> None:
 @BY_STEPS
 def test_the_best_is_what_acted_at_the_mean_of_the_last_episodes(entry: Entry) -> None:
     algorithm, returns = make(entry), np.zeros(0)
-    for _ in range(30):
+    for _ in range(60):
         experience = measured(algorithm)
         returns = np.append(returns, experience.returns)
         best = algorithm.best(experience)
@@ -187,7 +195,7 @@ def test_the_best_is_what_acted_at_the_mean_of_the_last_episodes(entry: Entry) -
     assert len(returns) > 100
 
 
-@BY_STEPS
+@EXPLORERS
 def test_it_learns_from_steps_and_explores_less_and_less(entry: Entry) -> None:
     algorithm = make(entry, epsilon_start=0.9, epsilon_end=0.1, epsilon_steps=40)
     first = algorithm.ask()
@@ -196,6 +204,17 @@ def test_it_learns_from_steps_and_explores_less_and_less(entry: Entry) -> None:
         run(algorithm, 1)
         shares.append(algorithm.ask().stretch.epsilon)  # type: ignore[union-attr]
     np.testing.assert_allclose(np.concatenate(shares), np.maximum(0.1, 0.9 - 0.8 * np.arange(0, 64, 2) / 40))
+    assert algorithm.ask().parameters.tobytes() != first.parameters.tobytes()
+
+
+@DRAWING
+def test_it_learns_from_steps_that_are_drawn_anew_each_time(entry: Entry) -> None:
+    algorithm, other = make(entry), make(entry, seed=6)
+    first = algorithm.ask()
+    noise = [algorithm.ask().stretch.noise, other.ask().stretch.noise]  # type: ignore[union-attr]
+    run(algorithm, 1)
+    noise.append(algorithm.ask().stretch.noise)  # type: ignore[union-attr]
+    assert len(np.unique(np.array(noise))) == np.size(noise)
     assert algorithm.ask().parameters.tobytes() != first.parameters.tobytes()
 
 

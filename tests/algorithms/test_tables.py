@@ -16,7 +16,8 @@ import tables
 from contract import equal
 from tables import Lanes, World, exact_q, exact_return, exact_v, grid, world_of
 
-from cartwheel.algorithms.learner import RECENT, LearnerSettings, epsilons
+from cartwheel.algorithms.explorer import ExplorerSettings, epsilons
+from cartwheel.algorithms.learner import RECENT
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.algorithms.tables.prediction import MonteCarloPrediction, Prediction, TDPrediction
 from cartwheel.algorithms.tables.table import TableLearner
@@ -169,7 +170,7 @@ def test_a_network_of_layers_is_refused_and_so_are_settings_of_layers(name: str)
 
 
 def test_epsilon_falls_in_a_straight_line_over_the_steps_of_all_lanes() -> None:
-    settings = LearnerSettings(lanes=2, stretch=3, epsilon_start=1.0, epsilon_end=0.2, epsilon_steps=8)
+    settings = ExplorerSettings(lanes=2, stretch=3, epsilon_start=1.0, epsilon_end=0.2, epsilon_steps=8)
     assert epsilons(settings, np.array([0, 2, 4, 8, 100])).tolist() == pytest.approx([1.0, 0.8, 0.6, 0.2, 0.2])
     at_once = replace(settings, epsilon_steps=0)
     assert epsilons(at_once, np.array([0, 1])).tolist() == [0.2, 0.2]

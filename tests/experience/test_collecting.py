@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -13,11 +14,14 @@ from cartwheel.errors import EnvironmentFault, StorageError
 from cartwheel.experience.collectors import Collector, make_collector, native
 from cartwheel.experience.records import Experience, Request, Stretch, Transitions
 from cartwheel.experience.rollouts import make_rollout
-from cartwheel.policies.specification import MLP, Recurrent, Specification
+from cartwheel.policies.networks import LayeredNetwork
+from cartwheel.policies.normalisation import Normalisation
+from cartwheel.policies.specification import MLP, Recurrent, Specification, Stochastic
 
 LANES, LIMIT = 5, 37
 NAMES = ["CartPole-v1", "Pendulum-v1", "cartwheel/RepeatPrevious-v0", "cartwheel/TMaze-v0"]
 NETWORKS = [MLP((8,)), MLP((40, 40)), Recurrent("gru", (6,)), Recurrent("lstm", (5,))]
+DRAWING = [Stochastic((8,)), Stochastic((6,), cell="gru")]
 
 
 def collector(environment: Any, network: Specification, native: bool = True, **options: Any) -> Collector:
@@ -27,7 +31,13 @@ def collector(environment: Any, network: Specification, native: bool = True, **o
 
 
 def request(made: Collector, number: int, steps: int = 23, **options: Any) -> Request:
-    theta = made.network.initial(np.random.default_rng(number), 1, 0.5)
+    """A stretch of a network that explores, or draws its actions where it can."""
+    rng = np.random.default_rng(number)
+    theta = made.network.initial(rng, 1, 0.5)
+    if isinstance(made.network, LayeredNetwork) and (made.network.groups or made.network.deviations):
+        shape = steps, made.count, made.actor.head.size
+        noise = rng.random(shape) if made.actor.head.groups else rng.normal(size=shape)
+        return Request(parameters=theta, stretch=Stretch(lanes=made.count, noise=noise, memory=True, **options))
     epsilon = np.full(steps, options.pop("epsilon")) if "epsilon" in options else np.linspace(0.5, 0.0, steps)
     stretch = Stretch(lanes=made.count, epsilon=epsilon, memory=True, **options)
     return Request(parameters=theta, stretch=stretch)
@@ -58,7 +68,7 @@ def assert_same_state(first: Collector, second: Collector) -> None:
 
 
 @pytest.mark.parametrize("to_end", [False, True])
-@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("network", NETWORKS + DRAWING, ids=str)
 @pytest.mark.parametrize("name", NAMES)
 def test_both_give_the_same_and_go_on_from_a_state(name: str, network: Specification, to_end: bool) -> None:
     """Native and general, in four requests one after the other; after each, others go on from their states."""
@@ -157,6 +167,101 @@ def test_continuous_actions_are_drawn_within_their_bounds() -> None:
     assert -2.0 <= actions.min() < -1.9
     assert 1.9 < actions.max() <= 2.0
     assert abs(actions.mean()) < 5 * (4 / np.sqrt(12)) / np.sqrt(actions.size)
+
+
+def outputs_of(made: Collector, asked: Request, steps: Transitions) -> Any:
+    """What the network gives for what was seen, (T, N, o)."""
+    T, N, _ = steps.obs.shape
+    outputs = made.network.advance(np.asarray(asked.parameters[0]), steps.obs.reshape(T * N, -1), np.zeros((1, 0)))[0]
+    return outputs.reshape(T, N, -1)
+
+
+def test_choices_are_drawn_by_their_chances() -> None:
+    """The first choice whose sum of chances up to it is larger than the noise: the softmax's, worked out beside it."""
+    made = collector("Acrobot-v1", Stochastic((8,)))
+    asked = request(made, 0, 300)
+    assert asked.stretch is not None
+    assert asked.stretch.noise is not None
+    steps = steps_of(made(asked))
+    logits = outputs_of(made, asked, steps).astype(np.float64)
+    chances = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = (chances.cumsum(axis=-1) <= asked.stretch.noise).sum(axis=-1)
+    assert steps.draw is not None
+    np.testing.assert_array_equal(steps.action[..., 0], expected)
+    np.testing.assert_array_equal(steps.draw, steps.action)
+    assert np.bincount(expected.ravel()).min() > 100
+    sure = np.bincount(logits.argmax(axis=-1).ravel() == expected.ravel())
+    assert sure.min() > 100, "a greedy network would pass this"
+
+
+def test_numbers_are_drawn_about_their_means_and_clipped_for_the_environment_alone() -> None:
+    made = collector("Pendulum-v1", Stochastic((8,)))
+    asked = request(made, 0, 300)
+    assert asked.stretch is not None
+    assert asked.stretch.noise is not None
+    theta = np.asarray(asked.parameters[0])
+    theta[-1] = 0.5  # log_std
+    steps = steps_of(made(asked))
+    assert steps.draw is not None
+    expected = outputs_of(made, asked, steps) + np.exp(0.5) * asked.stretch.noise
+    np.testing.assert_allclose(steps.draw, expected, rtol=1e-5, atol=1e-6)
+    assert abs(steps.draw).max() > 2.0
+    np.testing.assert_array_equal(steps.action, np.clip(2.0 * steps.draw, -2.0, 2.0))
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_lane_that_does_not_end_is_broken_off(is_native: bool) -> None:
+    """With an end that is wanted and does not come; the next request begins another episode."""
+    made = collector("Pendulum-v1", Stochastic((8,)), is_native)
+    found = [made(request(made, number, 5, to_end=True)) for number in range(2)]
+    for one in found:
+        steps = steps_of(one)
+        assert steps.boundary[-1].all()
+        assert not steps.boundary[:-1].any()
+        assert steps.discount.all(), "as at a time limit, what would have followed counts"
+        np.testing.assert_array_equal(one.lengths, np.full((1, LANES), 5))
+        np.testing.assert_allclose(one.returns[0], steps.reward.sum(axis=0))
+    np.testing.assert_array_equal(made.begun, np.full(LANES, 2))
+    first, second = (steps_of(one).obs[0] for one in found)
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_what_is_seen_is_normalised_and_its_moments_are_of_what_it_was(is_native: bool) -> None:
+    plain, made = (collector("CartPole-v1", Stochastic((8,)), is_native) for _ in range(2))
+    asked = request(plain, 0, 40, to_end=True)
+    through = Normalisation(np.array([0.1, -0.2, 0.0, 0.3]), np.array([3.0, 2.0, 50.0, 1.0]))
+    first = replace(asked, moments=True)
+    found, seen = plain(first), made(replace(first, normalisation=through))
+    steps, normalised = steps_of(found), steps_of(seen)
+    assert found.seen is not None
+    assert seen.seen is not None
+    for lane, taken in enumerate(steps.taken):
+        obs = steps.obs[:taken, lane].astype(np.float64)
+        np.testing.assert_allclose(found.seen[0, lane, 0], obs.mean(axis=0), rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(found.seen[0, lane, 1], ((obs - obs.mean(axis=0)) ** 2).sum(axis=0), rtol=1e-10)
+    np.testing.assert_array_equal(normalised.obs[0], through.apply(steps.obs[0]))
+    assert abs(normalised.obs).max() == 10.0, "nothing was clipped, and this shows too little"
+    theta = np.asarray(asked.parameters[0])
+    logits = outputs_of(made, Request(parameters=theta[None]), normalised)
+    chance = 1.0 / (1.0 + np.exp(logits[..., 1] - logits[..., 0]))
+    assert asked.stretch is not None
+    assert asked.stretch.noise is not None
+    acted = np.arange(40)[:, None] < normalised.taken
+    np.testing.assert_array_equal(normalised.action[..., 0][acted], (asked.stretch.noise[..., 0] >= chance)[acted])
+
+
+def test_draws_must_fit_the_network() -> None:
+    squashed, stochastic = collector("Pendulum-v1", MLP((8,))), collector("Pendulum-v1", Stochastic((8,)))
+    stretch = Stretch(lanes=LANES, noise=np.zeros((3, LANES, 1)))
+    with pytest.raises(ValueError, match="no distribution to draw numbers from"):
+        squashed(Request(parameters=np.zeros((1, squashed.network.size), np.float32), stretch=stretch))
+    wide = Stretch(lanes=LANES, noise=np.zeros((3, LANES, 2)))
+    with pytest.raises(ValueError, match=r"expected noise of shape \(3, 5, 1\), got \(3, 5, 2\)"):
+        stochastic(Request(parameters=np.zeros((1, stochastic.network.size), np.float32), stretch=wide))
+    for both in ({}, {"epsilon": np.zeros(3), "noise": np.zeros((3, 1, 1))}):
+        with pytest.raises(ValueError, match="expected a stretch with epsilon, or one with noise"):
+            Stretch(lanes=1, **both)
 
 
 def test_memories_go_on_within_an_episode_and_are_empty_at_its_beginning() -> None:
@@ -263,7 +368,7 @@ def test_a_reward_that_is_not_finite_is_a_fault(monkeypatch: pytest.MonkeyPatch)
 
     def spoilt(*arguments: Any) -> int:
         last: int = honest(*arguments)
-        arguments[17][2, 1] = np.nan
+        arguments[19][2, 1] = np.nan
         return last
 
     monkeypatch.setattr(native, "collect", spoilt)

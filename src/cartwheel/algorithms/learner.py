@@ -1,9 +1,4 @@
-"""What algorithms share that learn from single steps: they ask for stretches, explore, and count.
-
-The vector that acts is epsilon-greedy: the share of random actions falls in a straight line, from the first step on,
-
-    epsilon_k = start + (end - start) min(1, k / steps)                at the k-th step of all lanes together
-"""
+"""What algorithms share that learn from single steps: they ask for stretches, and count."""
 
 from __future__ import annotations
 
@@ -32,9 +27,6 @@ class LearnerSettings:
     stretch: int = option(
         16, "steps of each lane between two updates of the policy that acts", minimum=1, maximum=1_000_000
     )
-    epsilon_start: float = option(1.0, "share of random actions at first", minimum=0.0, maximum=1.0)
-    epsilon_end: float = option(0.05, "share of random actions in the end", minimum=0.0, maximum=1.0)
-    epsilon_steps: int = option(10_000, "environment steps until the share of random actions is the last", minimum=0)
 
 
 class Learner(Algorithm):
@@ -53,10 +45,9 @@ class Learner(Algorithm):
         self._recent = np.zeros(0)  # returns, the last one at the end
         self._asked: Request | None = None  # what `ask` answers until something is learnt
 
-    @property
-    def remembers(self) -> bool:
-        """Whether what the network remembered is wanted back with each step."""
-        return False
+    @abstractmethod
+    def _stretch(self) -> Stretch:
+        """The steps to ask for, and how to act in them."""
 
     @abstractmethod
     def _acting(self) -> NDArray[np.float32]:
@@ -75,13 +66,11 @@ class Learner(Algorithm):
         """Go on from what `_own_state` gave; ValueError where it does not fit, and all stays as it is."""
 
     def ask(self) -> Request:
-        """A stretch of `settings.lanes` and `settings.stretch` steps, with epsilon as it falls from step to step."""
+        """A stretch of `settings.lanes` and `settings.stretch` steps."""
         if self._asked is None:
-            settings, parameters = self.settings, self._acting()[None].copy()
+            parameters = self._acting()[None].copy()
             parameters.flags.writeable = False
-            epsilon = epsilons(settings, self._steps + settings.lanes * np.arange(settings.stretch))
-            stretch = Stretch(lanes=settings.lanes, epsilon=epsilon, memory=self.remembers)
-            self._asked = Request(parameters=parameters, stretch=stretch)
+            self._asked = Request(parameters=parameters, stretch=self._stretch())
         return self._asked
 
     def best(self, experience: Experience) -> Best:
@@ -100,8 +89,7 @@ class Learner(Algorithm):
         self._steps += experience.steps
         self._generation += 1
         self._asked = None
-        assert request.stretch is not None
-        return {**ended(experience), "epsilon": float(request.stretch.epsilon[-1]), **figures}
+        return {**ended(experience), **figures}
 
     def state(self) -> State:
         """The counts, the last returns, and what is the algorithm's own."""
@@ -122,22 +110,23 @@ class Learner(Algorithm):
         return np.concatenate([self._recent, experience.returns.ravel()])[-RECENT:]
 
 
-def epsilons(settings: Any, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The share of random actions `(T,)` at these steps of a run."""
-    start, end = settings.epsilon_start, settings.epsilon_end
-    share: NDArray[np.float64] = start + (end - start) * np.minimum(1.0, steps / max(1, settings.epsilon_steps))
-    return share if settings.epsilon_steps else np.full(len(steps), end)
-
-
 def transitions_of(request: Request, experience: Experience) -> Transitions:
-    """The transitions of a stretch whose lanes went all the way; ValueError where they do not fit the request."""
+    """The transitions of a stretch; ValueError where they do not fit the request, or lanes did not go all the way."""
     stretch, transitions = request.stretch, experience.transitions
     assert stretch is not None
     shape = (stretch.steps, stretch.lanes)
-    if transitions is None or transitions.reward.shape != shape or (transitions.taken != stretch.steps).any():
+    if transitions is None or transitions.reward.shape != shape or not _whole(stretch, transitions):
         came = "none" if transitions is None else f"{transitions.reward.shape}, {transitions.taken} taken"
         raise ValueError(f"expected transitions of shape {shape}, as asked for; got {came}")
     return transitions
+
+
+def _whole(stretch: Stretch, transitions: Transitions) -> bool:
+    """Whether each lane took all steps, or, to the end, as many as ended its episode."""
+    if not stretch.to_end:
+        return bool((transitions.taken == stretch.steps).all())
+    last = transitions.taken - 1
+    return bool((last >= 0).all() and transitions.boundary[last, np.arange(stretch.lanes)].all())
 
 
 def ended(experience: Experience) -> dict[str, float]:

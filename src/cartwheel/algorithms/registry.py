@@ -19,6 +19,9 @@ _FILES = (
     "cma_es",
     "sep_cma_es",
     "neat",
+    "ppo",
+    "a2c",
+    "reinforce",
     "dqn",
     "tables.q_learning",
     "tables.double_q_learning",
@@ -29,8 +32,6 @@ _FILES = (
     "tables.monte_carlo",
     "tables.off_policy_monte_carlo",
 )
-
-DEFAULT_ALGORITHM = "genetic"
 
 ALGORITHMS: Registry[Entry] = Registry("algorithm")
 for _file in _FILES:

@@ -84,6 +84,7 @@ class Actor:
             shift=no_floats if normalisation is None else normalisation.shift.copy(),
             scale=no_floats if normalisation is None else normalisation.scale.copy(),
             groups=np.array(head.groups, np.int64),
+            squashed=head.squashed,
             low=np.array(head.low, np.float64),
             high=np.array(head.high, np.float64),
             layers=_aligned((2, widest, count)),

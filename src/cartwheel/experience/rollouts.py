@@ -3,6 +3,7 @@
 `GeneralRollout` steps Gymnasium's own environments, `NativeRollout` compiled physics. Both act by the
 same compiled code, whose sums run in a fixed order: where the physics are equal, so are their results, to the bit.
 A rollout can be sent to another process, and carries nothing from one call to the next that a result could depend on.
+The kernels of each are loaded when it runs: the first time they are compiled, for seconds.
 """
 
 from __future__ import annotations
@@ -22,12 +23,9 @@ from cartwheel.experience.chains import Chains
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.parts import Alone, Workers, by_parts, check, room, spread_by_slices
 from cartwheel.experience.records import Experience, Request
-from cartwheel.kernels.network import act
 from cartwheel.kernels.random import generators
-from cartwheel.kernels.rollout import WIDTH, rollout
-from cartwheel.policies.actions import action_head
 from cartwheel.policies.networks import Network
-from cartwheel.policies.policy import build_network
+from cartwheel.policies.policy import build_head, build_network
 from cartwheel.policies.specification import Specification
 from cartwheel.spaces import Box
 
@@ -81,7 +79,7 @@ class NativeRollout:
     def __init__(self, environment: Environment, specification: Specification, physics: NativeEnvironment) -> None:
         self.environment, self.specification, self.physics = environment, specification, physics
         self.network = build_network(specification, environment.observation_space, environment.action_space)
-        self.actor = Actor(self.network, action_head(environment.action_space))
+        self.actor = Actor(self.network, build_head(specification, environment.action_space))
         self.progress = 0  # compiled calls so far
 
     def __getstate__(self) -> dict[str, Any]:
@@ -107,6 +105,8 @@ class NativeRollout:
         """
         if not workers.shared:
             return spread_by_slices(self, request, seeds, workers)
+        from cartwheel.kernels.rollout import WIDTH
+
         check(request, seeds, self.network)
         if isinstance(request.parameters, Chains):
             measure = partial(self.spread, seeds=seeds, workers=workers)
@@ -135,6 +135,8 @@ class NativeRollout:
 
     def _run(self, job: tuple[Any, ...]) -> None:
         """One thread's part of a job: `(lanes, theta, states, end, counter, returns, lengths, seen)`."""
+        from cartwheel.kernels.rollout import rollout
+
         lanes, theta, states, end, counter, returns, lengths, seen = job
         physics = self.physics
         rollout(
@@ -168,7 +170,7 @@ class GeneralRollout:
     def __init__(self, environment: Environment, specification: Specification, lanes: int = 16) -> None:
         self.environment, self.specification = environment, specification
         self.network = build_network(specification, environment.observation_space, environment.action_space)
-        self.actor = Actor(self.network, action_head(environment.action_space))
+        self.actor = Actor(self.network, build_head(specification, environment.action_space))
         if lanes < 1:
             raise ValueError(f"expected at least 1 lane, got {lanes}")
         self.lanes = lanes
@@ -229,6 +231,8 @@ class _Episodes:
         return self.measured
 
     def _act(self) -> list[Any]:
+        from cartwheel.kernels.acting import act
+
         count = len(self.made)
         act(count, *self.lanes)
         return self.head.to_actions(self.lanes.action[:, :count])

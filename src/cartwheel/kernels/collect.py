@@ -11,31 +11,16 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from cartwheel.kernels.compile import OBSERVE, RESET, STEP, compiled
-from cartwheel.kernels.network import BEFORE, LANES, MEMORY, act
-from cartwheel.kernels.random import uniform
+from cartwheel.kernels.compile import compiled
+from cartwheel.kernels.exploring import draw, explore
+from cartwheel.kernels.network import BEFORE, LANES, MEMORY, decide, forward
+from cartwheel.kernels.physics import ADDRESSES, observe_of, reset_of, step_of
 
 _F4_2, _F4_3 = types.Array(types.float32, 2, "C"), types.Array(types.float32, 3, "C")
-_F8_1, _F8_2 = types.Array(types.float64, 1, "C"), types.Array(types.float64, 2, "C")
+_F8_1, _F8_2, _F8_3 = (types.Array(types.float64, axes, "C") for axes in (1, 2, 3))
 _I8_1 = types.Array(types.int64, 1, "C")
 _B1_1, _B1_2 = types.Array(types.boolean, 1, "C"), types.Array(types.boolean, 2, "C")
 _U8_2, _U8_3 = types.Array(types.uint64, 2, "C"), types.Array(types.uint64, 3, "C")
-
-
-@compiled(types.void(types.float64, _B1_1, _U8_2, _I8_1, _F8_1, _F8_1, _F4_2))
-def explore(epsilon: float, open_: Any, acting: Any, groups: Any, low: Any, high: Any, action: Any) -> None:
-    """With the chance epsilon, the action (a, L) of an open lane becomes one drawn from all there are.
-
-    The lane's generator, acting (N, 4), draws one number to decide, and one more for each number of such an action.
-    """
-    for lane in range(open_.shape[0]):
-        if not open_[lane] or uniform(acting[lane], 0.0, 1.0) >= epsilon:
-            continue
-        for k in range(action.shape[0]):
-            if groups.shape[0] > 0:
-                action[k, lane] = np.float32(np.floor(uniform(acting[lane], 0.0, np.float64(groups[k]))))
-            else:
-                action[k, lane] = np.float32(uniform(acting[lane], low[k], high[k]))
 
 
 @compiled()
@@ -58,9 +43,9 @@ def _begin(lane: int, starts: Any, used: Any, reset: Any, state: Any, random: An
 
 
 _SIGNATURE = types.int64(
-    *(RESET, STEP, OBSERVE, types.int64, types.int64, _F8_1, types.boolean),
+    *(ADDRESSES, types.int64, types.int64, types.int64, _F8_1, _F8_3, _F8_1, types.boolean),
     *(_U8_3, _I8_1, _F8_2, _U8_2, _U8_2, _B1_1, _I8_1, _F8_1),
-    *(_F4_3, _F4_3, _F8_2, _F8_2, _B1_2, _F4_3, _F4_3, _I8_1),
+    *(_F4_3, _F4_3, _F4_3, _F8_2, _F8_2, _B1_2, _F4_3, _F4_3, _I8_1),
     *(_F8_1, _I8_1, _I8_1),
     *LANES,
 )
@@ -68,12 +53,13 @@ _SIGNATURE = types.int64(
 
 @compiled(_SIGNATURE)
 def collect(
-    reset: Any,
-    step: Any,
-    observe: Any,
+    physics: Any,
     limit: int,
     first: int,
+    last: int,
     epsilon: Any,
+    noise: Any,
+    deviation: Any,
     to_end: bool,
     starts: Any,
     used: Any,
@@ -85,6 +71,7 @@ def collect(
     total: Any,
     obs: Any,
     done: Any,
+    drawn: Any,
     reward: Any,
     discount: Any,
     boundary: Any,
@@ -105,20 +92,24 @@ def collect(
     shift: Any,
     scale: Any,
     groups: Any,
+    squashed: bool,
     low: Any,
     high: Any,
     layers: Any,
     action: Any,
 ) -> int:
-    """Steps from `first` on, for as many as epsilon (T,) has; the step that it got to.
+    """Steps of `physics`, as `addresses` tells them, from `first` on, up to `last`; the step that it got to.
 
-    It stops early where a lane has used all its episodes' generators, starts (N, Q, 4) from `used (N,)` on, and is to
-    be called again with more of them. A lane is its physics' state (S, L) and generator, random (L, 4), one to explore
-    by, acting (N, 4), whether its episode is open (N,), that one's length (N,) and total (N,). Rows of obs (T, N, d),
-    done (T, N, a), reward, discount and boundary (T, N), next_obs (T, N, d) and memory (T, N, m) or (0, N, 0) are
-    filled, and taken (N,); returns and lengths get those of the `ended (1,)` episodes. The rest is `Lanes`.
+    Actions are drawn by noise (T, N, a), those of a Box with deviation (a,), into drawn (T, N, a); without it they are
+    greedy but for the chance epsilon (T,). It stops early where a lane has used all its episodes' generators, starts
+    (N, Q, 4) from `used (N,)` on, and is to be called again with more of them. A lane is its physics' state (S, L) and
+    generator, random (L, 4), one to explore by, acting (N, 4), whether its episode is open (N,), that one's length (N,)
+    and total (N,). With `to_end` a lane rests after its episode. Rows of obs (T, N, d), done (T, N, a), reward,
+    discount and boundary (T, N), next_obs (T, N, d) and memory (T, N, m) or (0, N, 0) are filled, and taken (N,);
+    returns and lengths get those of the `ended (1,)` episodes. The rest is `Lanes`.
     """
-    lanes, last = obs.shape[1], len(epsilon)
+    lanes = obs.shape[1]
+    reset, step, observe = reset_of(physics), step_of(physics), observe_of(physics)
     got, over = np.zeros(action.shape[1]), np.zeros(action.shape[1], np.bool_)
     for lane in range(lanes):
         if not open_[lane] and first == 0:
@@ -131,25 +122,14 @@ def collect(
                 _note(obs[t, lane], layers[0], lane)
                 for k in range(memory.shape[2]):
                     memory[t, lane, k] = numbers[lane, places[BEFORE] + k]
-        act(
-            lanes,
-            sizes,
-            activation,
-            weights,
-            targets,
-            rows,
-            numbers,
-            integers,
-            places,
-            shift,
-            scale,
-            groups,
-            low,
-            high,
-            layers,
-            action,
+        source = forward(
+            lanes, sizes, activation, weights, targets, rows, numbers, integers, places, shift, scale, layers
         )
-        explore(epsilon[t], open_, acting, groups, low, high, action)
+        if len(noise) > 0:
+            draw(open_, noise[t], deviation, layers, source, drawn[t], action, groups, squashed, low, high)
+        else:
+            decide(lanes, layers, source, groups, squashed, low, high, action)
+            explore(epsilon[t], open_, acting, groups, low, high, action)
         step(lanes, state, action, random, got, over)
         observe(lanes, state, layers[0])
         again, resting, dry = False, True, False
@@ -159,7 +139,7 @@ def collect(
                 length[lane] += 1
                 total[lane] += got[lane]
                 taken[lane] += 1
-                ends = ends or length[lane] >= limit
+                ends = ends or length[lane] >= limit or (to_end and t == last - 1)
                 _note(done[t, lane], action, lane)
                 _note(next_obs[t, lane], layers[0], lane)
                 reward[t, lane] = got[lane]

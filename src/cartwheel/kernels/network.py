@@ -30,9 +30,9 @@ class Lanes(NamedTuple):
     A perceptron has `sizes`, the unit counts (k,), and the place of its activation. In lanes together it has weights
     (n, L); by units a buffer for each lane, numbers (L, S), and `places` in a buffer. A recorded program has these two
     as well, targets (R,), rows (R, ROW), and its integers.
-    Observations are (x - shift) * scale where these have numbers (d,). Outputs become actions by groups, low and high,
-    as `ActionHead` says. Row k of `layers[0]` (2, h, L) is the k-th number of each lane's observation; the actions
-    come into `action` (a, L).
+    Observations are (x - shift) * scale where these have numbers (d,). Outputs become actions by groups, squashed, low
+    and high, as `ActionHead` says. Row k of `layers[0]` (2, h, L) is the k-th number of each lane's observation; the
+    actions come into `action` (a, L).
     """
 
     sizes: Any
@@ -46,6 +46,7 @@ class Lanes(NamedTuple):
     shift: Any
     scale: Any
     groups: Any
+    squashed: bool
     low: Any
     high: Any
     layers: Any
@@ -66,7 +67,7 @@ LANES: tuple[Any, ...] = (
     *(_I8_1, types.int64, _F4_2),
     *(_I8_1, _I8_2, _F4_2, _I8_1, _I8_1),
     *(_F4_1, _F4_1),
-    *(_I8_1, _F8_1, _F8_1),
+    *(_I8_1, types.boolean, _F8_1, _F8_1),
     *(_F4_3, _F4_2),
 )
 
@@ -136,15 +137,60 @@ def _choose(lanes: int, layers: Any, source: int, groups: Any, action: Any) -> N
 
 
 @compiled()
-def _squash(lanes: int, layers: Any, source: int, low: Any, high: Any, action: Any) -> None:
-    """action (a, L): each output squashed to its bounds."""
+def bounded(x: Any, squashed: bool, low: float, high: float) -> Any:
+    """A number of an action by an output, or by what was drawn about it: squashed to its bounds, or clipped to them."""
+    if squashed:
+        return np.float32(low + (high - low) * (0.5 * (math.tanh(np.float64(x)) + 1.0)))
+    y: Any = np.float64(x)
+    if math.isfinite(low) and math.isfinite(high):
+        y = low + (high - low) * (0.5 * (y + 1.0))
+    y = high if y > high else y
+    return np.float32(low if y < low else y)
+
+
+@compiled()
+def forward(
+    lanes: int,
+    sizes: Any,
+    activation: int,
+    weights: Any,
+    targets: Any,
+    rows: Any,
+    numbers: Any,
+    integers: Any,
+    places: Any,
+    shift: Any,
+    scale: Any,
+    layers: Any,
+) -> int:
+    """Outputs of the first `lanes` lanes for their observations, which are used up; memories go on by a step.
+
+    Gives the layer that the outputs stand in. The other arguments are parts of `Lanes`.
+    """
+    _normalise(lanes, shift, scale, layers)
+    if len(places) == 0:
+        return perceptron.forward(lanes, weights, sizes, activation, layers)
+    if len(targets) == 0:
+        perceptron.forward_by_units(lanes, sizes, activation, numbers, places[SEEN], layers)
+    else:
+        _replay(lanes, targets, rows, numbers, integers, places, layers)
+    return 1
+
+
+@compiled()
+def decide(
+    lanes: int, layers: Any, source: int, groups: Any, squashed: bool, low: Any, high: Any, action: Any
+) -> None:
+    """Greedy actions (a, L) for the outputs layers[source] of the first `lanes` lanes."""
+    if groups.shape[0] > 0:
+        _choose(lanes, layers, source, groups, action)
+        return
     for k in range(low.shape[0]):
         for lane in range(lanes):
-            squashed = 0.5 * (math.tanh(np.float64(layers[source, k, lane])) + 1.0)
-            action[k, lane] = np.float32(low[k] + (high[k] - low[k]) * squashed)
+            action[k, lane] = bounded(layers[source, k, lane], squashed, low[k], high[k])
 
 
-@compiled(types.void(types.int64, *LANES), merged=True)
+@compiled(merged=True)
 def act(
     lanes: int,
     sizes: Any,
@@ -158,6 +204,7 @@ def act(
     shift: Any,
     scale: Any,
     groups: Any,
+    squashed: bool,
     low: Any,
     high: Any,
     layers: Any,
@@ -167,15 +214,5 @@ def act(
 
     The other arguments are the parts of `Lanes`.
     """
-    _normalise(lanes, shift, scale, layers)
-    source = 1
-    if len(places) == 0:
-        source = perceptron.forward(lanes, weights, sizes, activation, layers)
-    elif len(targets) == 0:
-        perceptron.forward_by_units(lanes, sizes, activation, numbers, places[SEEN], layers)
-    else:
-        _replay(lanes, targets, rows, numbers, integers, places, layers)
-    if groups.shape[0] > 0:
-        _choose(lanes, layers, source, groups, action)
-    else:
-        _squash(lanes, layers, source, low, high, action)
+    source = forward(lanes, sizes, activation, weights, targets, rows, numbers, integers, places, shift, scale, layers)
+    decide(lanes, layers, source, groups, squashed, low, high, action)

@@ -19,15 +19,17 @@ class ActionHead:
     """How outputs become an action, as numbers that kernels can read too.
 
     Discrete spaces: `groups` are the numbers of choices, and each group of outputs gives the index of its largest
-    (MultiBinary: one group of two for each bit). Box: `groups` is empty, and each output is squashed to its bounds,
-    low + (high - low) * (tanh(y) + 1) / 2. Either way an action is a column of numbers `(size,)`, and `to_action`
-    makes of it what the environment expects.
+    (MultiBinary: one group of two for each bit). Box: `groups` is empty, and each output y becomes a number within its
+    bounds, `squashed`, low + (high - low) (tanh(y) + 1) / 2, or not, low + (high - low) (y + 1) / 2 and then clipped;
+    where there are no bounds on both sides, y itself is clipped to what there is. Either way an action is a column of
+    numbers `(size,)`, and `to_action` makes of it what the environment expects.
     """
 
     space: Space
     groups: tuple[int, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    squashed: bool = True
 
     @property
     def outputs(self) -> int:
@@ -42,20 +44,32 @@ class ActionHead:
     def decide(self, outputs: Array) -> NDArray[np.float32]:
         """Greedy actions `(..., size)` for `outputs (..., o)`: the largest of each group (the first, at ties)."""
         if not self.groups:
-            low, high = np.asarray(self.low), np.asarray(self.high)
-            squashed: Array = low + (high - low) * (0.5 * (np.tanh(outputs.astype(np.float64)) + 1.0))
-            return squashed.astype(np.float32)
+            return self.bounded(outputs)
         parts = np.split(outputs, np.cumsum(self.groups)[:-1], axis=-1)
         return np.stack([part.argmax(axis=-1) for part in parts], axis=-1).astype(np.float32)
 
-    def sample(self, outputs: Array, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Actions drawn from the softmax of each group of `outputs (..., o)`, by the Gumbel-max rule.
+    def bounded(self, numbers: Array) -> NDArray[np.float32]:
+        """Actions `(..., size)` of a Box by outputs, or by what was drawn about them."""
+        low, high, y = np.asarray(self.low), np.asarray(self.high), numbers.astype(np.float64)
+        if self.squashed:
+            squashed: Array = low + (high - low) * (0.5 * (np.tanh(y) + 1.0))
+            return squashed.astype(np.float32)
+        both = np.isfinite(low) & np.isfinite(high)
+        first, width = np.where(both, low, 0.0), np.where(both, high, 0.0) - np.where(both, low, 0.0)
+        clipped: Array = np.clip(np.where(both, first + width * (0.5 * (y + 1.0)), y), low, high)
+        return clipped.astype(np.float32)
 
-        UsageError for a Box: a squashed output is no distribution.
+    def sample(self, outputs: Array, rng: np.random.Generator, log_std: Array | None = None) -> NDArray[np.float32]:
+        """Actions drawn for `outputs (..., o)`: from the softmax of each group, by the Gumbel-max rule; for a Box from
+        normal distributions about the outputs, of the deviations exp(log_std) `(o,)`.
+
+        UsageError for a squashed Box: its outputs are no distribution.
         """
-        if not self.groups:
+        if self.groups:
+            return self.decide(outputs + rng.gumbel(size=outputs.shape))
+        if log_std is None or self.squashed:
             raise UsageError("this policy has no distribution to sample from: its actions are continuous; act greedily")
-        return self.decide(outputs + rng.gumbel(size=outputs.shape))
+        return self.bounded(outputs + np.exp(log_std) * rng.standard_normal(outputs.shape))
 
     def to_action(self, column: NDArray[np.float32]) -> Any:
         """What the environment expects for one action `(size,)`: a NumPy integer, or an array of the space's shape."""
@@ -99,7 +113,7 @@ def _whole(column: NDArray[np.float32], space: Box) -> Array:
     return np.array(numbers, space.dtype).reshape(space.shape)
 
 
-def action_head(space: Space) -> ActionHead:
+def action_head(space: Space, squashed: bool = True) -> ActionHead:
     """The head for an action space; UsageError for one that no rule covers."""
     match space:
         case Discrete():
@@ -108,13 +122,13 @@ def action_head(space: Space) -> ActionHead:
             return ActionHead(space, space.nvec, (), ())
         case MultiBinary() if math.prod(space.shape):
             return ActionHead(space, (2,) * math.prod(space.shape), (), ())
-        case Box() if not np.isfinite([*space.low, *space.high]).all():
+        case Box() if squashed and not np.isfinite([*space.low, *space.high]).all():
             raise UsageError(
                 "an action space Box without finite bounds can't be squashed; "
                 "give the environment bounds (gymnasium.wrappers.RescaleAction does it)"
             )
         case Box() if space.low and space.dtype != "bool":
-            return ActionHead(space, (), space.low, space.high)
+            return ActionHead(space, (), space.low, space.high, squashed)
         case _:
             raise UsageError(
                 f"can't act in the space {space}: expected Discrete, MultiDiscrete, MultiBinary or a bounded Box"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -18,6 +18,8 @@ from cartwheel.nn.variable import raw
 
 #: Recurrent cells: how many gates each has, and how many numbers a unit remembers.
 CELLS: dict[str, tuple[int, int]] = {"rnn": (1, 1), "gru": (3, 1), "lstm": (4, 2)}
+
+_LOG_STD = "log_std"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Network(ABC):
     def described(self) -> str:
         """The network in a word: 4-16-2."""
 
+    def log_std(self, theta: Array) -> Array:
+        """The logarithms of the deviations `(a,)` that actions have about the outputs, which end `theta (n,)`.
+
+        None `(0,)` where the outputs are no means of a distribution.
+        """
+        return theta[theta.size :]
+
     @abstractmethod
     def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
         """Outputs `(B, o)` and the next memory `(B, m)` for `theta (n,)`, `x (B, d)` and a memory `(B, m)`."""
@@ -75,9 +84,16 @@ class Network(ABC):
 
 @dataclass(frozen=True)
 class LayeredNetwork(Network):
-    """Hidden layers of these unit counts between inputs and outputs; the vector is their weights."""
+    """Hidden layers of these unit counts between inputs and outputs; the vector is their weights.
+
+    Where the outputs are a distribution of actions, `groups` are the numbers of choices whose logits they are; without
+    them, but with `deviations`, they are means, and so many numbers `log_std` follow the weights, on which no output
+    depends.
+    """
 
     hidden: tuple[int, ...]
+    groups: tuple[int, ...] = field(default=(), kw_only=True)
+    deviations: int = field(default=0, kw_only=True)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -98,9 +114,25 @@ class LayeredNetwork(Network):
         theta = rng.standard_normal((count, self.size), np.float32)
         theta *= np.float32(deviation)
         for name, array in self.layout.unpack(theta).items():
-            if name.rpartition("/")[2].startswith("b"):
+            if name.rpartition("/")[2].startswith("b") or name == _LOG_STD:
                 array[...] = 0.0
         return theta
+
+    def log_std(self, theta: Array) -> Array:
+        """The logarithms of the deviations that end `theta (n,)`."""
+        return theta[theta.size - self.deviations :]
+
+    def _with_deviations(self, layout: Layout) -> Layout:
+        """The layout of the weights, with log_std after them."""
+        if not self.deviations:
+            return layout
+        return Layout((*layout.names, _LOG_STD), (*layout.shapes, (self.deviations,)))
+
+    def _and_deviations(self, model: Any) -> Any:
+        """The model of the weights, with log_std as the last parameter."""
+        if self.deviations:
+            model.log_std = nn.Parameter(np.zeros(self.deviations, np.float32))
+        return model
 
     def check(self, theta: Array) -> None:
         """Any numbers are weights."""
@@ -112,7 +144,7 @@ class Perceptron(LayeredNetwork):
     @cached_property
     def layout(self) -> Layout:
         """W1 (d, h), b1 (h,), W2 (h, o), b2 (o,), ..."""
-        return dense_layout(self.sizes)
+        return self._with_deviations(dense_layout(self.sizes))
 
     @property
     def memory_size(self) -> int:
@@ -127,7 +159,9 @@ class Perceptron(LayeredNetwork):
     @cached_property
     def model(self) -> nn.Model:
         """An `nn.MLP`."""
-        return nn.MLP((*self.hidden, self.outputs), function(self.activation), in_size=self.inputs, rng=draws())
+        sizes, activation = (*self.hidden, self.outputs), function(self.activation)
+        model: nn.Model = self._and_deviations(nn.MLP(sizes, activation, in_size=self.inputs, rng=draws()))
+        return model
 
     def forward(self, theta: Array, x: Array) -> Array:
         """Outputs `(B, o)` for `theta (n,)` and `x (B, d)`, or `(P, B, o)` for `(P, n)` and `(P, B, d)`."""
@@ -168,7 +202,7 @@ class RecurrentNetwork(LayeredNetwork):
             cells = {"x2h/W": cells["Wx"], "x2h/b": cells["b"], "h2h/W": cells["Wh"]}
         names += [f"cells/{name}" for name in cells] + ["out/W", "out/b"]
         shapes += [*cells.values(), (units, self.outputs), (self.outputs,)]
-        return Layout(tuple(names), tuple(shapes))
+        return self._with_deviations(Layout(tuple(names), tuple(shapes)))
 
     @property
     def memory_size(self) -> int:
@@ -183,7 +217,7 @@ class RecurrentNetwork(LayeredNetwork):
     @cached_property
     def model(self) -> Any:
         """Layers `dense`, `cells` and `out`."""
-        return _Remembering(self)
+        return self._and_deviations(_Remembering(self))
 
     def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
         """The outputs and the next memory, by the framework."""
@@ -202,6 +236,16 @@ class RecurrentNetwork(LayeredNetwork):
 
         `weights` are arrays or parameters by the names of the layout.
         """
+        F, (steps, batch, _) = nn.functions, xs.shape
+        hs, after = self.features(weights, xs, memory)
+        y = F.linear(F.reshape(hs, (steps * batch, self.hidden[-1])), weights["out/W"], weights["out/b"])
+        return F.reshape(y, (steps, batch, self.outputs)), after
+
+    def features(self, weights: Mapping[str, Any], xs: Any, memory: Any, resets: Any = None) -> tuple[Any, Any]:
+        """As `unrolled`, what the cells give (T, B, units) in place of the outputs.
+
+        Where `resets` (T, B) are true they forget what was before that step.
+        """
         F, (steps, batch, _), units = nn.functions, xs.shape, self.hidden[-1]
         activation, h = function(self.activation), memory[:, :units]
         x = F.reshape(xs, (steps * batch, self.inputs))
@@ -211,13 +255,10 @@ class RecurrentNetwork(LayeredNetwork):
         names = ("x2h/W", "h2h/W", "x2h/b") if self.cell == "rnn" else ("Wx", "Wh", "b")
         cells = [weights[f"cells/{name}"] for name in names]
         if self.cell == "lstm":
-            hs, c = F.lstm(xs, h, memory[:, units:], *cells)
-            after = F.concat([hs[-1], c], axis=1)
-        else:
-            hs = {"rnn": F.rnn, "gru": F.gru}[self.cell](xs, h, *cells)
-            after = hs[-1]
-        y = F.linear(F.reshape(hs, (steps * batch, units)), weights["out/W"], weights["out/b"])
-        return F.reshape(y, (steps, batch, self.outputs)), after
+            hs, c = F.lstm(xs, h, memory[:, units:], *cells, resets)
+            return hs, F.concat([hs[-1], c], axis=1)
+        hs = {"rnn": F.rnn, "gru": F.gru}[self.cell](xs, h, *cells, resets)
+        return hs, hs[-1]
 
 
 class _Remembering(nn.Model):

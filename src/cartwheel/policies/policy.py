@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,14 @@ from cartwheel.nn.flat import Array
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.networks import Network
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.specification import Specification, Table
+from cartwheel.policies.specification import Specification, Stochastic, Table
 from cartwheel.policies.table import check_spaces
-from cartwheel.spaces import Discrete, Space, flat_size, flatten
+from cartwheel.spaces import Box, Discrete, Space, flat_size, flatten
+
+if TYPE_CHECKING:
+    from cartwheel.policies.acting import CompiledActor
+
+_FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,7 +58,7 @@ class Policy:
     @cached_property
     def head(self) -> ActionHead:
         """How outputs become actions."""
-        return action_head(self.action_space)
+        return build_head(self.specification, self.action_space)
 
     @cached_property
     def network(self) -> Network:
@@ -69,26 +74,64 @@ class Policy:
         """The action for one observation, greedy, or drawn from the policy's distribution if `rng` is given.
 
         Returns (action, memory): the memory `(m,)` is to be handed in again at the next step, and None at the first
-        one of an episode; a feed-forward policy has none, and gives None.
+        one of an episode; a feed-forward policy has none, and gives None. Greedy actions on the arrays of a Box come
+        from compiled code, and are those of rollouts to the bit; the first one loads it. All others are NumPy's, which
+        may differ in the last bits of its outputs, and so are these where there is no Numba.
         Raises UsageError for an observation that does not belong to the policy's space, and for a foreign memory.
         """
+        compiled = self._compiled if rng is None and type(obs) is np.ndarray else None
+        if compiled is not None:
+            direct = obs.shape == self._direct and obs.dtype == _FLOAT32
+            found = compiled.act(obs if direct else self._flat(obs), None if memory is None else self._memory(memory))
+            if found is not None:
+                return found
+        flat = self._flat(obs)
+        if self.normalisation is not None:
+            flat = self.normalisation.apply(flat)
+        outputs, after = self.network.advance(self.theta, flat[None], self._memory(memory)[None])  # (1, o), (1, m)
+        log_std = self.network.log_std(self.theta)
+        column = self.head.decide(outputs[0]) if rng is None else self.head.sample(outputs[0], rng, log_std)
+        return self.head.to_action(column), after[0] if self.memory_size else None
+
+    @cached_property
+    def _compiled(self) -> CompiledActor | None:
+        """What acts by compiled code; None for observations of other spaces than a Box, and where there is no Numba."""
+        if not isinstance(self.observation_space, Box):
+            return None
+        try:
+            from cartwheel.policies.acting import CompiledActor
+        except ImportError:
+            return None
+        return CompiledActor(self.network, self.head, self.theta, self.normalisation)
+
+    @cached_property
+    def _direct(self) -> tuple[int, ...] | None:
+        """The shape of an observation that is flat as it comes."""
+        shape: tuple[int, ...] = getattr(self.observation_space, "shape", ())
+        return shape if len(shape) == 1 else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is made of: what it has worked out stays here, since compiled code has addresses in it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.theta.flags.writeable = False  # which a copy forgets
+
+    def _flat(self, obs: Any) -> NDArray[np.float32]:
+        """An observation as the vector (d,) that it is in the network's eyes, all of it finite."""
         try:
             flat = flatten(self.observation_space, obs)
         except ValueError as problem:
             raise UsageError(f"not an observation of this policy's space: {problem}") from None
         if not np.isfinite(flat).all():
             raise UsageError("the observation is not finite")
-        if self.normalisation is not None:
-            flat = self.normalisation.apply(flat)
-        before = self._memory(memory)
-        outputs, after = self.network.advance(self.theta, flat[None], before)  # (1, o), (1, m)
-        column = self.head.decide(outputs[0]) if rng is None else self.head.sample(outputs[0], rng)
-        return self.head.to_action(column), after[0] if self.memory_size else None
+        return flat
 
     def _memory(self, memory: Any) -> NDArray[np.float32]:
-        """The memory (1, m) to act on."""
+        """The memory (m,) to act on."""
         if memory is None:
-            return np.zeros((1, self.memory_size), np.float32)
+            return np.zeros(self.memory_size, np.float32)
         expected = f"expected a memory ({self.memory_size},), as `act` gave it"
         try:
             given = np.asarray(memory, np.float32)
@@ -96,7 +139,7 @@ class Policy:
             raise UsageError(f"{expected}, got {one_line(repr(memory))}") from None
         if given.shape != (self.memory_size,):
             raise UsageError(f"{expected}, got shape {given.shape}")
-        return given[None]
+        return given
 
     def predict(
         self,
@@ -138,4 +181,12 @@ def build_network(specification: Specification, observation_space: Space, action
     """The network that a specification makes between these spaces; UsageError where it can't serve them."""
     if isinstance(specification, Table):
         check_spaces(observation_space, action_space)
-    return specification.build(flat_size(observation_space), action_head(action_space).outputs)
+    head = build_head(specification, action_space)
+    if isinstance(specification, Stochastic):
+        return specification.build(flat_size(observation_space), head.outputs, head.groups)
+    return specification.build(flat_size(observation_space), head.outputs)
+
+
+def build_head(specification: Specification, action_space: Space) -> ActionHead:
+    """The head that makes actions of the outputs of such a network; UsageError for spaces that no rule covers."""
+    return action_head(action_space, squashed=not isinstance(specification, Stochastic))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 from cartwheel.errors import UsageError, did_you_mean
@@ -106,10 +106,36 @@ class Table:
         return TableNetwork(inputs, outputs, "identity")
 
 
-Specification: TypeAlias = MLP | Recurrent | Graph | Table | Dueling
+@dataclass(frozen=True)
+class Stochastic:
+    """A network whose outputs are a distribution of actions: logits of choices, or the means of a Box's numbers.
+
+    The logarithms of their deviations are parameters too. Greedy actions are the most probable ones: a Box's means,
+    clipped to its bounds. `cell` is "none" for a multi-layer perceptron, else that of the last hidden layer.
+    """
+
+    hidden: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    cell: str = "none"
+
+    def __post_init__(self) -> None:
+        plain = specification(self.cell, self.hidden, self.activation)
+        object.__setattr__(self, "hidden", plain.hidden)
+
+    def build(self, inputs: int, outputs: int, groups: tuple[int, ...] | None = None) -> Perceptron | RecurrentNetwork:
+        """The network for `inputs` numbers in and `outputs` numbers out.
+
+        They are logits of choices in these groups, or of one; or, without any group, the means of numbers.
+        """
+        groups = (outputs,) if groups is None else groups
+        plain = specification(self.cell, self.hidden, self.activation).build(inputs, outputs)
+        return replace(plain, groups=groups, deviations=0 if groups else outputs)
 
 
-def specification(memory: str, hidden: tuple[int, ...], activation: str) -> Specification:
+Specification: TypeAlias = MLP | Recurrent | Graph | Table | Dueling | Stochastic
+
+
+def specification(memory: str, hidden: tuple[int, ...], activation: str) -> MLP | Recurrent:
     """The specification for a memory by name ("none", or a kind of recurrent cells) and these hidden layers."""
     return MLP(hidden, activation) if memory == "none" else Recurrent(memory, hidden, activation)
 
@@ -134,6 +160,7 @@ _KINDS: dict[str, type[Specification]] = {
     "graph": Graph,
     "table": Table,
     "dueling": Dueling,
+    "stochastic": Stochastic,
 }
 
 

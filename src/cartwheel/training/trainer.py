@@ -143,7 +143,9 @@ class Trainer:
         if self.collector is not None:
             self.collector.keep()
         if self._moments is not None and experience.seen is not None:
-            self._moments = self._moments.merged(experience.lengths, experience.seen)
+            steps = experience.transitions
+            counts = experience.lengths if steps is None else steps.taken
+            self._moments = self._moments.merged(counts, experience.seen)
         episodes = 1 if self.collector is None else experience.returns.shape[1]
         self._figures.add(self.algorithm.tell(experience), episodes)
         self.generation, self.steps, self._ended = self.generation + 1, after, ended

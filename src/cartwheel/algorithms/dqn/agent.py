@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from cartwheel.algorithms.base import Entry, State
 from cartwheel.algorithms.dqn.settings import DQNSettings
-from cartwheel.algorithms.learner import Learner
+from cartwheel.algorithms.explorer import Explorer
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Request, Transitions
 from cartwheel.policies.specification import Dueling, Specification, specification
@@ -35,7 +35,7 @@ from cartwheel.seeds import Purpose, generator
 from cartwheel.spaces import Discrete, Space
 
 
-class DQN(Learner):
+class DQN(Explorer):
     """A network of values, its replay memory and its target network."""
 
     settings: DQNSettings

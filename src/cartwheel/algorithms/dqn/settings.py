@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cartwheel.algorithms.learner import LearnerSettings
+from cartwheel.algorithms.explorer import ExplorerSettings
 from cartwheel.errors import UsageError
 from cartwheel.settings import option
 
 
 @dataclass(frozen=True)
-class DQNSettings(LearnerSettings):
+class DQNSettings(ExplorerSettings):
     """Settings of DQN."""
 
     stretch: int = option(

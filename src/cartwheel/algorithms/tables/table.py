@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.algorithms.base import Parameters, State
-from cartwheel.algorithms.learner import Learner, LearnerSettings
+from cartwheel.algorithms.explorer import Explorer, ExplorerSettings
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Request, Transitions
 from cartwheel.policies.specification import Table
@@ -27,7 +27,7 @@ from cartwheel.settings import flag, option
 
 
 @dataclass(frozen=True)
-class TableSettings(LearnerSettings):
+class TableSettings(ExplorerSettings):
     """Settings of a method on a table."""
 
     learning_rate: float = option(
@@ -53,7 +53,7 @@ class Steps(NamedTuple):
     following: NDArray[np.int64]
 
 
-class TableLearner(Learner):
+class TableLearner(Explorer):
     """A learner of `tables` tables, of which the mean acts."""
 
     tables: ClassVar[int] = 1

@@ -5,16 +5,24 @@ so is what they collect, to the bit.
 """
 
 from cartwheel.experience.collectors.base import Collector
-from cartwheel.experience.collectors.general import GeneralCollector
-from cartwheel.experience.collectors.native import NativeCollector
 from cartwheel.experience.rollouts import GeneralRollout, NativeRollout, Rollout
+from cartwheel.experience.stations import Here, Hire, Station, Stations
 
-__all__ = ["Collector", "make_collector"]
+__all__ = ["Collector", "Here", "Hire", "Station", "Stations", "make_collector"]
 
 
-def make_collector(rollout: Rollout, seed: int, lanes: int) -> Collector:
-    """The collector that goes with a rollout, for the run of this seed."""
+def make_collector(rollout: Rollout, seed: int, lanes: int, hire: Hire = Here) -> Collector:
+    """The collector that goes with a rollout, for the run of this seed.
+
+    `hire` makes the stations where Gymnasium's own environments are; compiled physics, where a step of all lanes takes
+    less time than to say that it is wanted, are stepped here.
+    """
+    # The kernels of each are loaded with it: the first time they are compiled, for seconds.
     if isinstance(rollout, NativeRollout):
+        from cartwheel.experience.collectors.native import NativeCollector
+
         return NativeCollector(rollout, seed, lanes)
+    from cartwheel.experience.collectors.general import GeneralCollector
+
     assert isinstance(rollout, GeneralRollout)
-    return GeneralCollector(rollout, seed, lanes)
+    return GeneralCollector(rollout, seed, lanes, hire)

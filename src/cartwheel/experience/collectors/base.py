@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,7 @@ class Collector(ABC):
         self.acting = np.array([words_of(state) for state in draws])
         self.lanes = self.actor.lanes(lanes)
         self._actions: list[list[NDArray[np.float32]]] = [[] for _ in range(lanes)]  # of open episodes, in pieces
+        self._deviation = np.zeros(0)  # of a Box's numbers, where they are drawn
         self._kept = self._snapshot()
         self._found: Transitions | None = None  # what the last request brought, until it is kept
 
@@ -58,11 +61,17 @@ class Collector(ABC):
                 f"expected a stretch of {self.count} lanes by one vector of {self.network.size} parameters"
             )
         self._load(theta, request.normalisation)
-        T, N, d = stretch.steps, self.count, self.network.inputs
+        T, N, d, a = stretch.steps, self.count, self.network.inputs, self.actor.head.size
+        if stretch.noise is not None and stretch.noise.shape != (T, N, a):
+            raise ValueError(f"expected noise of shape {(T, N, a)}, got {stretch.noise.shape}")
+        if stretch.noise is not None and not self.actor.head.groups and self._deviation.shape != (a,):
+            raise ValueError("this network's outputs are no distribution to draw numbers from")
         m = self.network.memory_size if stretch.memory else 0
+        action = np.zeros((T, N, a), np.float32)
         found = Transitions(
             obs=np.zeros((T, N, d), np.float32),
-            action=np.zeros((T, N, self.actor.head.size), np.float32),
+            action=action,
+            draw=self._room_for_draws(stretch, action),
             reward=np.zeros((T, N)),
             discount=np.zeros((T, N)),
             boundary=np.zeros((T, N), np.bool_),
@@ -72,7 +81,17 @@ class Collector(ABC):
         )
         returns, lengths = self._collect(stretch, found)
         self._found = found
-        return Experience(returns=returns[None], lengths=lengths[None], transitions=found)
+        seen = _moments(found)[None] if request.moments else None
+        through = request.normalisation
+        if through is not None:
+            found = replace(found, obs=through.apply(found.obs), next_obs=through.apply(found.next_obs))
+        return Experience(returns=returns[None], lengths=lengths[None], seen=seen, transitions=found)
+
+    def _room_for_draws(self, stretch: Stretch, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Where draws are written: what is drawn of choices is the action itself."""
+        if stretch.noise is None:
+            return None
+        return action if self.actor.head.groups else np.zeros_like(action)
 
     def keep(self) -> None:
         """Take what the last request brought into the state."""
@@ -99,7 +118,7 @@ class Collector(ABC):
     def episode(self, lane: int, number: int) -> int:
         """The seed of a lane's episode of this number."""
         block, place = divmod(number, BLOCK)
-        return int(episode_seeds(self.seed, Purpose.TRAINING, lane, block, count=BLOCK)[place])
+        return _block(self.seed, lane, block)[place]
 
     # --- the network -------------------------------------------------------------------------------------------------
 
@@ -115,6 +134,7 @@ class Collector(ABC):
 
     def _load(self, theta: NDArray[np.float32], normalisation: Any) -> None:
         """Give all lanes these weights; they go on remembering."""
+        self._deviation = np.exp(self.network.log_std(theta).astype(np.float64))
         if normalisation is not None:
             self.lanes = self.lanes._replace(shift=normalisation.shift.copy(), scale=normalisation.scale.copy())
         memory = self._memory.copy()
@@ -181,3 +201,18 @@ class Collector(ABC):
                 )
         self._memory[:] = state["memory"]
         self._kept = self._snapshot()
+
+
+@lru_cache(maxsize=4096)
+def _block(seed: int, lane: int, block: int) -> tuple[int, ...]:
+    """The seeds of a block of a lane's episodes."""
+    return tuple(episode_seeds(seed, Purpose.TRAINING, lane, block, count=BLOCK).tolist())
+
+
+def _moments(found: Transitions) -> NDArray[np.float64]:
+    """The mean of what each lane saw and the sum of the squared deviations from it (N, 2, d), of steps that it took."""
+    counts = (np.arange(len(found.obs))[:, None] < found.taken)[..., None]  # (T, N, 1)
+    obs = np.where(counts, found.obs, np.float64(0.0))  # (T, N, d)
+    mean = obs.sum(axis=0) / np.maximum(found.taken, 1)[:, None]
+    squares = (np.where(counts, obs - mean, 0.0) ** 2).sum(axis=0)
+    return np.stack([mean, squares], axis=1)

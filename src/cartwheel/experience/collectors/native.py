@@ -13,6 +13,7 @@ from cartwheel.experience.collectors.base import BLOCK, Collector
 from cartwheel.experience.records import Stretch, Transitions
 from cartwheel.experience.rollouts import NativeRollout
 from cartwheel.kernels.collect import collect
+from cartwheel.kernels.physics import addresses
 from cartwheel.kernels.random import generators
 from cartwheel.seeds import Purpose, episode_seeds
 
@@ -22,7 +23,8 @@ class NativeCollector(Collector):
 
     def __init__(self, rollout: NativeRollout, seed: int, lanes: int) -> None:
         super().__init__(rollout, seed, lanes)
-        self.physics = rollout.physics
+        self.physics = physics = rollout.physics
+        self._physics = addresses(physics.reset, physics.step, physics.observe)
         width = self.lanes.action.shape[1]
         self._state, self._random = np.zeros((self.physics.state_size, width)), np.zeros((width, 4), np.uint64)
         self._layer = np.zeros_like(self.lanes.layers[0])
@@ -34,17 +36,21 @@ class NativeCollector(Collector):
         T, N = stretch.steps, self.count
         returns, lengths, ended = np.zeros(T * N), np.zeros(T * N, np.int64), np.zeros(1, np.int64)
         memory = np.zeros((0, N, 0), np.float32) if found.memory is None else found.memory
-        physics, t = self.physics, 0
+        epsilon = np.zeros(0) if stretch.epsilon is None else stretch.epsilon
+        noise = np.zeros((0, 0, 0)) if stretch.noise is None else stretch.noise
+        drawn = np.zeros((0, 0, 0), np.float32) if found.draw is None else found.draw
+        t = 0
         while t < T:
             self._draw()
             before = self._used.copy()
             t = collect(
-                physics.reset,
-                physics.step,
-                physics.observe,
+                self._physics,
                 self.environment.limit,
                 t,
-                stretch.epsilon,
+                T,
+                epsilon,
+                noise,
+                self._deviation,
                 stretch.to_end,
                 self._starts,
                 self._used,
@@ -56,6 +62,7 @@ class NativeCollector(Collector):
                 self.total,
                 found.obs,
                 found.action,
+                drawn,
                 found.reward,
                 found.discount,
                 found.boundary,
