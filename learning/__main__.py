@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from learning.beside import beside
-from learning.rows import RULES, TABLES, Row
+from learning.rows import BESIDE, RULES, TABLES, Row
 from learning.runs import baselines, read, run_all
 from learning.table import table
 
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = _text(given.table, rows, file)
     print(text)
     if given.write:
-        _write(FOLDER / f"{given.table}.md", rows, text)
+        ran = {line["row"] for line in read(file)}
+        _write(FOLDER / f"{given.table}.md", [row for row in rows if row.name in ran], text)
 
 
 def _glance(table_: str, rows: Sequence[Row], workers: int) -> None:
@@ -61,14 +62,14 @@ def _glance(table_: str, rows: Sequence[Row], workers: int) -> None:
 
 
 def _text(table_: str, rows: Sequence[Row], file: Path) -> str:
-    """The table, of the runs in this file; that of values beside the peer's runs."""
-    if table_ == "values":
-        return beside(rows, read(file), read(FOLDER / "values_peer.csv"))
+    """The table, of the runs in this file; beside those of peers where there are any."""
+    if table_ in BESIDE:
+        return beside(rows, read(file), read(FOLDER / f"{table_}_peer.csv"))
     return table(rows, read(file))
 
 
 def _write(page: Path, rows: Sequence[Row], text: str) -> None:
-    """The table, and what needs no learning, in place of what stands under the page's mark."""
+    """The table of these rows, and what needs no learning, in place of what stands under the page's mark."""
     plain = [
         f"| {name} on {environment} | {mean:.1f} |"
         for environment in dict.fromkeys(row.environment for row in rows)

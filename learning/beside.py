@@ -73,20 +73,23 @@ def beside(rows: Sequence[Row], lines: Lines, peers: Lines) -> str:
 
 
 def _ours(row: Row, lines: Lines) -> Learner:
-    columns = {"final": "final_mean", "best": "test_mean"}
+    columns, judged = {"final": "final_mean", "best": "test_mean"}, row.judged
     if row.exact:
-        columns["final, computed"] = "exact"
+        judged = "final, computed"
+        columns[judged] = "exact"
     own = [line for line in lines if line["row"] == row.name]
-    return Learner(f"Cartwheel's {row.algorithm}", own, columns, judged=[*columns][-1])
+    return Learner(f"Cartwheel's {row.label or row.algorithm}", own, columns, judged)
 
 
 def _theirs(row: Row, lines: Lines, peers: Lines) -> list[Learner]:
-    """Peers that have run with seeds of ours: those runs of them."""
+    """The row's peer, if it has one that has run with seeds of ours: those runs of it."""
     seeds = {line["seed"] for line in lines if line["row"] == row.name}
-    found = [line for line in peers if line["environment"] == row.environment and line["seed"] in seeds]
-    names = dict.fromkeys(line["algorithm"] for line in found)
-    own = {name: [line for line in found if line["algorithm"] == name] for name in names}
-    return [Learner(name, own[name], {"final": "final_mean", "best": "best_mean"}) for name in names]
+    found = [
+        line
+        for line in peers
+        if (line["environment"], line["algorithm"]) == (row.environment, row.peer) and line["seed"] in seeds
+    ]
+    return [Learner(row.peer, found, {"final": "final_mean", "best": "best_mean"})] if found else []
 
 
 _POLICIES = (
@@ -119,7 +122,7 @@ def _policy(row: Row, learner: Learner, policy: str) -> list[str]:
 
 
 _DIFFERENCES = (
-    "environment | policy | ours less theirs | 95 %, Welch | 95 %, by pairs of seeds | wanted, above | "
+    "environment | theirs | policy | ours less theirs | 95 %, Welch | 95 %, by pairs of seeds | wanted, above | "
     "published, theirs | CPU s, ours / theirs"
 )
 
@@ -132,6 +135,7 @@ def _difference(row: Row, ours: Learner, peer: Learner, policy: str) -> list[str
     met = _verdict(row.margin is not None and apart[0] > row.margin, min(len(mine), len(theirs)), row)
     return [
         row.environment,
+        peer.name,
         policy,
         told(difference),
         _told(apart),

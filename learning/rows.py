@@ -15,7 +15,9 @@ class Row:
 
     `settings` are options of `cartwheel.train`; `budget` is in environment steps. `reach` is the mean return over the
     test episodes that counts as having learnt, `wanted` how many of the seeds should; 0: nothing was said of it.
-    `margin`: how far the mean may be from a peer's, the 95 % interval of the difference being wanted above it.
+    `judged`: the policy that should, the `final` one or the `best` on validation.
+    `peer`: the learner of another library beside which the row stands. `margin`: how far the mean may be from its, the
+    95 % interval of the difference being wanted above it.
     `exact`: the final policy's mean return can be computed, from the environment's transition table, and it is that
     which has to reach. `published` stands beside it, as context.
     """
@@ -31,6 +33,8 @@ class Row:
     label: str = ""
     margin: float | None = None
     exact: bool = False
+    peer: str = ""
+    judged: str = "best"
 
     @property
     def name(self) -> str:
@@ -141,12 +145,32 @@ VALUES: dict[str, dict[str, Any]] = {
 def _values() -> list[Row]:
     """Q-learning with networks, and on tables. Published figures are those of rl-baselines3-zoo, of one run each."""
     return [
-        Row("CartPole-v1", "dqn", 50_000, 475.0, 0, VALUES["CartPole-v1"], published="500", margin=-25.0),
-        Row("Acrobot-v1", "dqn", 100_000, -100.0, 0, VALUES["Acrobot-v1"], published="-76.6", margin=-5.0),
-        Row("MountainCar-v0", "dqn", 120_000, -110.0, 0, VALUES["MountainCar-v0"], published="-100.8", margin=-10.0),
+        *(_beside_dqn(*job) for job in _DEEP),
         _on("cartwheel/CartPoleNoVelocity-v0", "dqn", 300_000, 475.0, 8),
         *(_on(*job, 10, exact=True) for job in _PLANNED),
     ]
+
+
+#: Where stable-baselines3's DQN is run as well: budget, what counts as having learnt, margin, and what is published.
+_DEEP = (
+    ("CartPole-v1", 50_000, 475.0, -25.0, "500"),
+    ("Acrobot-v1", 100_000, -100.0, -5.0, "-76.6"),
+    ("MountainCar-v0", 120_000, -110.0, -10.0, "-100.8"),
+)
+
+
+def _beside_dqn(environment: str, budget: int, reach: float, margin: float, published: str) -> Row:
+    return Row(
+        environment,
+        "dqn",
+        budget,
+        reach,
+        0,
+        VALUES[environment],
+        published=published,
+        margin=margin,
+        peer="stable-baselines3 DQN",
+    )
 
 
 #: What can be planned, its budget, and the mean return that is wanted: but for FrozenLake the highest there is.
@@ -161,4 +185,62 @@ def _on(environment: str, algorithm: str, budget: int, reach: float, wanted: int
     return Row(environment, algorithm, budget, reach, wanted, VALUES[environment], exact=exact)
 
 
-TABLES = {"evolution": _evolution, "memory": _memory, "values": _values}
+_LSTM = {"memory": "lstm"}
+
+# As `VALUES`, by algorithm and environment; what is not named is the default.
+POLICIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("ppo", "cartwheel/CartPoleNoVelocity-v0"): _LSTM,
+    ("ppo", "cartwheel/PendulumNoVelocity-v0"): _LSTM,
+}
+
+#: What counts as having learnt.
+_LEARNT = {
+    "CartPole-v1": 475.0,
+    "Acrobot-v1": -100.0,
+    "MountainCar-v0": -110.0,
+    "Pendulum-v1": -200.0,
+    "MountainCarContinuous-v0": 90.0,
+    "LunarLander-v3": 200.0,
+    "cartwheel/CartPoleNoVelocity-v0": 475.0,
+    "cartwheel/PendulumNoVelocity-v0": -200.0,
+}
+
+#: Policy gradients beside those of other libraries: budget, how many seeds should reach, margin, published, the peer.
+_GRADIENTS = (
+    ("CartPole-v1", "ppo", 100_000, 0, -25.0, "500", "stable-baselines3 PPO"),
+    ("Acrobot-v1", "ppo", 1_000_000, 0, -5.0, "-73.5", "stable-baselines3 PPO"),
+    ("MountainCar-v0", "ppo", 1_000_000, 0, -10.0, "-110.4", "stable-baselines3 PPO"),
+    ("Pendulum-v1", "ppo", 100_000, 0, -30.0, "-172.2", "stable-baselines3 PPO"),
+    ("MountainCarContinuous-v0", "ppo", 20_000, 0, -20.0, "88.3", "stable-baselines3 PPO"),
+    ("CartPole-v1", "a2c", 500_000, 0, -25.0, "500", "stable-baselines3 A2C"),
+    ("Acrobot-v1", "a2c", 500_000, 0, -5.0, "-83.4", "stable-baselines3 A2C"),
+    ("cartwheel/CartPoleNoVelocity-v0", "ppo", 100_000, 8, None, "", "sb3-contrib RecurrentPPO"),
+    ("cartwheel/PendulumNoVelocity-v0", "ppo", 100_000, 0, -30.0, "", "sb3-contrib RecurrentPPO"),
+    ("LunarLander-v3", "ppo", 1_000_000, 8, None, "", ""),
+)
+
+
+def _policies() -> list[Row]:
+    """Policy gradients, which go on to the end of their budget. Published figures are as those of `_values`."""
+    return [*(_gradient(*job) for job in _GRADIENTS), _reinforce(0.003, 7), _reinforce(0.01, 0)]
+
+
+def _gradient(
+    environment: str, algorithm: str, budget: int, wanted: int, margin: float | None, published: str, peer: str
+) -> Row:
+    settings = {"early_stop": False, **POLICIES.get((algorithm, environment), {})}
+    reach = _LEARNT[environment]
+    return Row(environment, algorithm, budget, reach, wanted, settings, published=published, margin=margin, peer=peer)
+
+
+def _reinforce(learning_rate: float, wanted: int) -> Row:
+    """A thousand episodes, an update after each, in 500,000 steps at most; the final policy is to reach."""
+    settings = {"early_stop": False, "generations": 1_000, "learning_rate": learning_rate, "baseline": "normalised"}
+    label = f"reinforce, learning rate {learning_rate:g}"
+    return Row("CartPole-v1", "reinforce", 500_000, 475.0, wanted, settings, label=label, judged="final")
+
+
+TABLES = {"evolution": _evolution, "memory": _memory, "values": _values, "policies": _policies}
+
+#: Those that stand beside the runs of other libraries.
+BESIDE = ("values", "policies")

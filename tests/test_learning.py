@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ from cartwheel.spaces import Discrete
 from learning import __main__ as program
 from learning import runs
 from learning.beside import beside, welch
-from learning.peers.dqn import ZOO
-from learning.rows import TABLES, VALUES, Row
+from learning.peers import dqn, policies
+from learning.rows import BESIDE, TABLES, VALUES, Row
 from learning.table import interquartile_mean, wilson
 
 COLLAPSED = [18.95, 500.0, 500.0, 192.28, 500.0, 500.0, 301.76, 495.14, 500.0, 500.0]
@@ -60,7 +61,7 @@ def test_wilsons_interval_is_scipys() -> None:
 
 # --- beside a peer ---------------------------------------------------------------------------------------------------
 
-ROW = Row("CartPole-v1", "dqn", 50_000, 475.0, 0, seeds=3, margin=-25.0, published="500")
+ROW = Row("CartPole-v1", "dqn", 50_000, 475.0, 0, seeds=3, margin=-25.0, published="500", peer="a peer")
 
 
 def ours(row: Row, final: Sequence[float], best: Sequence[float], exact: str = "") -> list[dict[str, str]]:
@@ -74,7 +75,7 @@ def ours(row: Row, final: Sequence[float], best: Sequence[float], exact: str = "
 
 
 def theirs(final: Sequence[float], best: Sequence[float]) -> list[dict[str, str]]:
-    common = {"environment": "CartPole-v1", "algorithm": "peer", "steps": "50000", "validation_steps": "7"}
+    common = {"environment": "CartPole-v1", "algorithm": "a peer", "steps": "50000", "validation_steps": "7"}
     return [
         {**common, "seed": str(seed), "final_mean": str(a), "best_mean": str(b), "cpu_seconds": "32.0"}
         for seed, (a, b) in enumerate(zip(final, best, strict=True))
@@ -92,8 +93,8 @@ def test_both_policies_of_both() -> None:
     assert [line[1:5] for line in policies] == [
         ["Cartwheel's dqn", "50,176", "3", "final"],
         ["Cartwheel's dqn", "50,176", "3", "best"],
-        ["peer", "50,000", "3", "final"],
-        ["peer", "50,000", "3", "best"],
+        ["a peer", "50,000", "3", "final"],
+        ["a peer", "50,000", "3", "best"],
     ]
     assert [line[-1] for line in policies] == [
         "100.0, 480.0, 500.0",
@@ -110,24 +111,47 @@ def test_differences_are_held_against_the_margin() -> None:
     mine = ours(ROW, [470.0, 480.0, 490.0], [480.0, 485.0, 490.0])
     final, best = rows_of(beside([ROW], mine, theirs([500.0, 20.0, 500.0], [500.0] * 3)).partition("\n\n")[2])[2:]
     # The finals: 140 apart in the mean, and by pairs of seeds -30, 460 and -10.
-    assert final[:3] == ["CartPole-v1", "final", "140.0"]
+    assert final[:4] == ["CartPole-v1", "a peer", "final", "140.0"]
     low, high = welch([470.0, 480.0, 490.0], [500.0, 20.0, 500.0])
-    assert final[3] == f"{low:.1f} to {high:.1f}"
+    assert final[4] == f"{low:.1f} to {high:.1f}"
     pairs = scipy.stats.ttest_1samp([-30.0, 460.0, -10.0], 0.0).confidence_interval(0.95)
-    assert final[4] == f"{pairs.low:.1f} to {pairs.high:.1f}"
+    assert final[5] == f"{pairs.low:.1f} to {pairs.high:.1f}"
     assert low < -25.0
-    assert final[5:] == ["-25: missed", "500", "0.06"]
+    assert final[6:] == ["-25: missed", "500", "0.06"]
     # The best: -15, of which the interval is -15 -+ 4.302653 * 5 / sqrt(3).
-    assert best[2:4] == ["-15", "-27.42 to -2.579"]
-    assert best[5] == "-25: missed"
+    assert best[3:5] == ["-15", "-27.42 to -2.579"]
+    assert best[6] == "-25: missed"
     wider = Row(**{**ROW.__dict__, "margin": -28.0})
     text = beside([wider], mine, theirs([500.0] * 3, [500.0] * 3))
-    assert rows_of(text)[-1][5] == "-28: met"
+    assert rows_of(text)[-1][6] == "-28: met"
+
+
+def test_a_row_stands_beside_its_own_peer_only() -> None:
+    """Two learners of another library in one environment, and a row that has no peer."""
+    mine = ours(ROW, [470.0, 480.0, 490.0], [480.0, 485.0, 490.0])
+    others = [{**line, "algorithm": "another"} for line in theirs([1.0] * 3, [2.0] * 3)]
+    elsewhere = [{**line, "environment": "Acrobot-v1"} for line in theirs([3.0] * 3, [4.0] * 3)]
+    peers = [*others, *elsewhere, *theirs([500.0] * 3, [500.0] * 3)]
+    policies, differences = beside([ROW], mine, peers).split("\n\n")
+    assert [line[1] for line in rows_of(policies)[2:]] == ["Cartwheel's dqn"] * 2 + ["a peer"] * 2
+    assert [line[1:3] for line in rows_of(differences)[2:]] == [["a peer", "final"], ["a peer", "best"]]
+    alone = replace(ROW, peer="")
+    policies, differences = beside([alone], mine, peers).split("\n\n")
+    assert (len(rows_of(policies)), len(rows_of(differences))) == (4, 2)
+
+
+def test_it_is_told_which_policy_is_to_reach() -> None:
+    row = Row("CartPole-v1", "reinforce", 9, 475.0, 2, seeds=2, label="reinforce, 0.003", judged="final")
+    for judged, wanted in (("final", ["2: missed", ""]), ("best", ["", "2: met"])):
+        own = replace(row, judged=judged)
+        lines = rows_of(beside([own], ours(own, [470.0, 500.0], [490.0, 500.0]), []).partition("\n\n")[0])[2:]
+        assert [line[9] for line in lines] == wanted
+        assert lines[0][1] == "Cartwheel's reinforce, 0.003"
 
 
 def test_nothing_is_said_before_all_have_run() -> None:
     mine = ours(ROW, [500.0, 500.0], [500.0, 500.0])
-    assert rows_of(beside([ROW], mine, theirs([20.0] * 2, [20.0] * 2)))[-1][5] == "-25: not all run"
+    assert rows_of(beside([ROW], mine, theirs([20.0] * 2, [20.0] * 2)))[-1][6] == "-25: not all run"
     assert len(rows_of(beside([ROW], [], theirs([20.0], [20.0])))) == 4  # the heads of two tables
 
 
@@ -146,20 +170,46 @@ def test_what_is_computed_is_what_is_wanted() -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_each_rows_settings_are_options(table: str) -> None:
+    """Of those algorithms that there are."""
     for row in TABLES[table]():
-        settings, _ = resolved_settings(ALGORITHMS[row.algorithm], row.settings, Layers.read(None), None)
-        assert settings.early_stop or table == "values"
+        if row.algorithm in ALGORITHMS:
+            given = dict(row.settings)
+            preset = given.pop("preset", None)
+            settings, _ = resolved_settings(ALGORITHMS[row.algorithm], given, Layers.read(None), preset)
+            assert settings.early_stop == (table not in BESIDE)
 
 
-def test_rows_of_values_have_the_peers_budgets() -> None:
-    rows = {row.environment: row for row in TABLES["values"]()}
-    assert {name: rows[name].budget for name in ZOO} == {name: each["n_timesteps"] for name, each in ZOO.items()}
-    assert {name: rows[name].margin for name in ZOO} == {
+def test_rows_have_their_peers_budgets() -> None:
+    """One row for each job, in the same environment, for as many steps."""
+    for table, jobs in (("values", dqn.JOBS), ("policies", policies.JOBS)):
+        rows = {(row.peer, row.environment): row.budget for row in TABLES[table]() if row.peer}
+        assert rows == {(job.learner, job.environment): job.budget for job in jobs}
+        assert len({row.name for row in TABLES[table]()}) == len(TABLES[table]())
+
+
+def test_margins_are_those_that_were_stated() -> None:
+    margins = {
         "CartPole-v1": -25.0,
         "Acrobot-v1": -5.0,
         "MountainCar-v0": -10.0,
+        "Pendulum-v1": -30.0,
+        "MountainCarContinuous-v0": -20.0,
+        "cartwheel/PendulumNoVelocity-v0": -30.0,
     }
+    stated = [row for table in BESIDE for row in TABLES[table]() if row.margin is not None]
+    assert {row.environment: row.margin for row in stated} == margins
+    assert len(stated) == 3 + 8
+    assert all(row.peer and row.seeds == 10 for row in stated)
     assert not any(settings["early_stop"] for settings in VALUES.values())
+
+
+def test_what_is_wanted_of_policies() -> None:
+    wanted = {row.name: (row.reach, row.wanted, row.judged) for row in TABLES["policies"]() if row.wanted}
+    assert wanted == {
+        "ppo on cartwheel/CartPoleNoVelocity-v0": (475.0, 8, "best"),
+        "ppo on LunarLander-v3": (200.0, 8, "best"),
+        "reinforce, learning rate 0.003": (475.0, 7, "final"),
+    }
 
 
 def test_a_mean_return_that_is_computed() -> None:
@@ -233,3 +283,28 @@ def test_a_network_that_remembers_and_the_page(
     (line,) = runs.read(tmp_path / "values.csv")
     assert int(line["steps"]) == 640
     assert np.isfinite(float(line["test_mean"]))
+
+
+@pytest.mark.usefixtures("here")
+def test_what_has_not_run_has_no_baselines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its environment need not be there."""
+    monkeypatch.setattr(program, "FOLDER", tmp_path)
+    rows = [ROW, replace(ROW, environment="nowhere/Nothing-v0")]
+    monkeypatch.setitem(program.TABLES, "policies", lambda: rows)
+    monkeypatch.setattr(program, "run_all", lambda *_: None)
+    for line in ours(ROW, [470.0], [480.0]):
+        runs._append(tmp_path / "policies.csv", line)
+    peers = tmp_path / "policies_peer.csv"
+    peers.write_text(
+        "environment,algorithm,seed,steps,validation_steps,final_mean,best_mean,cpu_seconds,versions\n"
+        "CartPole-v1,a peer,0,50000,7,499.0,500.0,32.0,none\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "policies.md").write_text("<!-- table -->\n", encoding="utf-8")
+    program.main(["policies", "--write"])
+    text = (tmp_path / "policies.md").read_text(encoding="utf-8")
+    assert "| CartPole-v1 | a peer | final | -29 |" in text
+    assert "| a random policy on CartPole-v1 | 23.9 |" in text
+    assert "nowhere" not in text
