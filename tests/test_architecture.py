@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "nn": set(),
     "nn.capture": {"nn", "kernels"},
     "policies": {"nn"},
+    "policies.acting": {"nn", "policies", "kernels"},
     "kernels": set(),
     "envs": {"kernels", "tabular"},
     "tabular": set(),
@@ -37,6 +38,8 @@ MAY_IMPORT = {
     "reports": {"storage", "experience", "envs", "policies"},
     "cli": {"nn", "policies", "kernels", "envs", "experience", "algorithms", "storage", "training", "reports"},
 }
+#: What has a rule of its own: parts of a folder that may call kernels, where the rest may not.
+OWN_RULES = {"nn.capture", "policies.acting"}
 HOMES = {
     "gymnasium": {"envs"},
     "pygame": {"envs"},
@@ -73,9 +76,10 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def place(path: Path) -> str:
-    """The folder, or the module at the top, that a file belongs to. In `nn`, one folder has a rule of its own."""
-    first, *rest = path.relative_to(PACKAGE).parts
-    return "nn.capture" if (first, *rest[:1]) == ("nn", "capture") else first.removesuffix(".py")
+    """The folder, or the module at the top, that a file belongs to; or the part of a folder that has its own rule."""
+    first, *rest = path.relative_to(PACKAGE).with_suffix("").parts
+    part = ".".join((first, *rest[:1]))
+    return part if part in OWN_RULES else first
 
 
 def faults(where: str, names: Iterator[str]) -> list[str]:
@@ -118,6 +122,9 @@ def test_the_test_sees_forbidden_imports() -> None:
     assert faults("algorithms", iter(["cartwheel.experience.rollouts"]))
     assert faults("algorithms", iter(["cartwheel.experience.records"])) == []
     assert faults("policies", iter(["cartwheel.envs.environment"]))
+    assert faults("policies", iter(["cartwheel.kernels.single"]))
+    assert faults("policies.acting", iter(["cartwheel.experience.lanes"]))
+    assert place(PACKAGE / "policies" / "policy.py") == "policies"
     assert faults("storage", iter(["pickle"]))
     assert faults("training", iter(["cartwheel.cli.progress"]))
     assert faults("training", iter(["requests"]))
@@ -136,7 +143,7 @@ def test_packages_have_one_home_in_the_code() -> None:
 
 def test_the_folders_are_the_ones_of_the_design() -> None:
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == set(MAY_IMPORT) - {"nn.capture"}
+    assert folders == set(MAY_IMPORT) - OWN_RULES
 
 
 def test_no_global_randomness_and_no_time_of_day() -> None:

@@ -480,7 +480,7 @@ def test_the_network_handed_over_is_the_best_judged(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(dqn, "greedy_returns", judged)
     monkeypatch.setattr(dqn, "JUDGE_EPISODES", 5)
-    trained = dqn.train(0, 20)
+    trained = dqn.train(0, 20, recorded=True)
     assert trained.judged == {5: 50.0, 10: 120.0, 15: 120.0, 20: 90.0}
     np.testing.assert_array_equal(trained.best.theta, seen[2])  # of those as good the one that learnt longer
     assert np.any(seen[2] != seen[3])

@@ -9,7 +9,7 @@ import cartwheel as package
 from cartwheel.errors import UsageError
 from cartwheel.training.hooks import Hook
 
-SMALL = {"generations": 1, "population": 8, "episodes": 1}
+SMALL = {"algorithm": "genetic", "generations": 1, "population": 8, "episodes": 1}
 
 
 @pytest.fixture(scope="module")

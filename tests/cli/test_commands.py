@@ -26,7 +26,7 @@ from cartwheel.policies.specification import MLP
 from cartwheel.spaces import Box, Discrete
 
 PROGRAM = [sys.executable, "-m", "cartwheel.cli.main"]
-TINY = "--population 8 --episodes 1 --generations 2"
+TINY = "--algorithm genetic --population 8 --episodes 1 --generations 2"
 
 
 def quietly(line):
@@ -272,26 +272,36 @@ def test_list(cartwheel):
 def test_help_of_an_algorithm_shows_its_options(cartwheel):
     page = cartwheel("train CartPole-v1 --algorithm genetic --help").out
     assert "Options of genetic" in page
-    assert page == cartwheel("train --help").out  # the default algorithm
     for option in ("--population", "--mutation-std", "--seed", "--no-native", "--solved-at", "--env-arg"):
         assert option in page
+
+
+def test_help_says_what_is_taken_where_no_algorithm_is_named(cartwheel):
+    page = cartwheel("train --help").out
+    assert page == cartwheel("train CartPole-v1 --algorithm ppo --help").out
+    assert "Where none is named: ppo; for continuous actions, with --preset continuous." in re.sub(r"[│\s]+", " ", page)
 
 
 @pytest.mark.parametrize(
     ("words", "algorithm"),
     [
-        ("CartPole-v1", "genetic"),
+        ("CartPole-v1", "ppo"),
         ("--config mine.toml", "other"),
         ("--config=mine.toml --algorithm", "other"),
         ("--algorithm third --config mine.toml", "third"),
         ("--algorithm=third --algorithm fourth", "fourth"),
-        ("--config bare.toml", "genetic"),
+        ("--config bare.toml", "ppo"),
+        ("--config table.toml", "dqn"),
+        ("--config table.toml --algorithm sarsa", "sarsa"),
+        ("--config tables.toml --algorithm sarsa", "sarsa"),
     ],
 )
 def test_algorithm_is_known_before_its_options_are_read(cartwheel, monkeypatch, words, algorithm):
     monkeypatch.setitem(ALGORITHMS._entries, "other", ALGORITHMS["genetic"])
     Path("mine.toml").write_text('algorithm = "other"\n')
     Path("bare.toml").write_text("")
+    Path("table.toml").write_text("[train]\nseed = 1\n[dqn]\ngamma = 0.9\n")
+    Path("tables.toml").write_text("[dqn]\n[genetic]\n")
     assert train._algorithm(words.split()) == algorithm
 
 
@@ -306,15 +316,24 @@ def test_algorithm_is_known_before_its_options_are_read(cartwheel, monkeypatch, 
         ("train CartPole-v1 --algorithm gentic", "unknown algorithm 'gentic'; did you mean 'genetic'?"),
         ("train CartPole-v1 --algorithm=gentic", "unknown algorithm 'gentic'; did you mean 'genetic'?"),
         ("train CartPole-v1 --algorithm", "--algorithm: expected a value"),
-        ("train CartPole-v1 --preset tutorail", "unknown preset 'tutorail' of genetic; did you mean 'tutorial'?"),
-        ("train CartPole-v1 --popluation 3", "unknown option '--popluation'; did you mean '--population'?"),
-        ("train CartPole-v1 --population 1", "--population: expected at least 2 and at most 1,000,000, got 1"),
-        ("train CartPole-v1 --population 2.5", "--population: expected a whole number, got 2.5"),
+        (
+            "train CartPole-v1 --algorithm genetic --preset tutorail",
+            "unknown preset 'tutorail' of genetic; did you mean 'tutorial'?",
+        ),
+        (
+            "train CartPole-v1 --algorithm genetic --popluation 3",
+            "unknown option '--popluation'; did you mean '--population'?",
+        ),
+        (
+            "train CartPole-v1 --algorithm genetic --population 1",
+            "--population: expected at least 2 and at most 1,000,000, got 1",
+        ),
+        ("train CartPole-v1 --algorithm genetic --population 2.5", "--population: expected a whole number, got 2.5"),
         ("train CartPole-v1 --generations many", "--generations: expected a whole number, got 'many'"),
         ("train CartPole-v1 --seconds 0", "--seconds: expected more than 0, got 0"),
         ("train CartPole-v1 --hidden 8,x", "--hidden: expected a whole number, got 'x'"),
         (
-            "train CartPole-v1 --selection best",
+            "train CartPole-v1 --algorithm genetic --selection best",
             "--selection: expected one of truncation, tournament, rank, roulette, stochastic-universal, got 'best'",
         ),
         ("train CartPole-v1 --env-arg gravity", "--env-arg: expected key=value, such as gravity=9.8, got 'gravity'"),
@@ -424,7 +443,7 @@ gymnasium.register("FaultyHere-v0", Faulty)
 def test_environment_at_fault_is_one_line_and_status_1(cartwheel, monkeypatch, tmp_path):
     Path("faulty_here.py").write_text(FAULTY)
     monkeypatch.syspath_prepend(tmp_path)
-    status, out, err = cartwheel("train faulty_here:FaultyHere-v0 --population 8 --name f --quiet")
+    status, out, err = cartwheel("train faulty_here:FaultyHere-v0 --algorithm genetic --population 8 --name f --quiet")
     assert (status, out) == (1, "")
     assert re.fullmatch(
         r"cartwheel: error: environment \S+ failed in its reward \(episode seed \d+, step \d+\): .*\n", err
@@ -437,7 +456,7 @@ def test_environment_at_fault_is_one_line_and_status_1(cartwheel, monkeypatch, t
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_stores_the_run_and_says_how_to_go_on(cartwheel, number, status):
-    line = "train CartPole-v1 --population 8 --episodes 1 --no-early-stop --seconds 100 --name first"
+    line = f"train CartPole-v1 {TINY.replace('--generations 2', '--seconds 100')} --no-early-stop --name first"
     with subprocess.Popen([*PROGRAM, *line.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert any(text.startswith("generation 1 ") for text in run.stdout)
         assert " running " in cartwheel("runs").out

@@ -61,7 +61,10 @@ def test_rows_without_an_episode_s_end_are_told_and_stored(cartwheel):
         ("train CartPole-v1 --algorithm q-learning", "observations and actions that are Discrete"),
         ("train cartwheel/GridWorld-v0 --algorithm q-learning --hidden 3", "--hidden: "),
         ("train CartPole-v1 --algorithm dqn --finalists 3", "--finalists: dqn has one policy"),
-        ("train CartPole-v1 --interval 7", "--interval: genetic has a row of metrics for each generation"),
+        (
+            "train CartPole-v1 --algorithm genetic --interval 7",
+            "--interval: genetic has a row of metrics for each generation",
+        ),
         ("train CartPole-v1 --algorithm dqn --dueling --memory gru", "--dueling: "),
         ("train CartPole-v1 --algorithm dqn --capacity 1000000000000", "--capacity: expected at least 1 and at most"),
     ],

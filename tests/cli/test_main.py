@@ -142,8 +142,8 @@ def test_the_package_runs_as_the_program_does(tmp_path):
     for line in ("--version", "runs --help", "trian"):
         assert answer(sys.executable, "-m", "cartwheel", *line.split()) == answer(*PROGRAM, *line.split())
     # Worker processes import the main module again; that must not train once more.
-    line = "train CartPole-v1 --no-native --workers 2 --generations 1 --population 8 --episodes 1 --name x --quiet"
-    status, _, err = answer(sys.executable, "-m", "cartwheel", *line.split())
+    line = "train CartPole-v1 --no-native --workers 2 --algorithm genetic --population 8 --episodes 1 --generations 1"
+    status, _, err = answer(sys.executable, "-m", "cartwheel", *line.split(), "--name", "x", "--quiet")
     assert (status, err) == (0, "")
 
 

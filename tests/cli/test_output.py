@@ -20,7 +20,7 @@ from cartwheel.errors import CartwheelError
 from cartwheel.training.hooks import Budget, Outcome, Plan
 
 PROGRAM = [sys.executable, "-m", "cartwheel"]
-TINY = "--population 8 --episodes 1 --generations 2"
+TINY = "--algorithm genetic --population 8 --episodes 1 --generations 2"
 
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 

@@ -10,7 +10,7 @@ from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli.layers import Layers, resolved_settings
 from cartwheel.errors import UsageError
 
-TINY = "--population 8 --episodes 1 --generations 2"
+TINY = "--algorithm genetic --population 8 --episodes 1 --generations 2"
 HERE = 'environment = "CartPole-v1"\n'
 
 

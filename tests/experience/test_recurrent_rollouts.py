@@ -19,7 +19,7 @@ from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.moments import Moments
 from cartwheel.experience.records import Experience, Request
 from cartwheel.experience.rollouts import GeneralRollout, NativeRollout, make_rollout
-from cartwheel.kernels.network import act
+from cartwheel.kernels.acting import act
 from cartwheel.policies.actions import action_head
 from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy
@@ -134,7 +134,7 @@ def test_a_native_memory_is_empty_when_an_episode_begins() -> None:
 
 
 def by_hand(environment: Environment, specification: Specification, thetas: Any, seeds: Any, through: Any) -> Any:
-    """The same episodes by the plainest loop, and all observations that were acted on, by candidate and episode."""
+    """The same episodes by the plainest loop, by NumPy since the policy gets lists, and all observations acted on."""
     returns, lengths = np.zeros((len(thetas), len(seeds))), np.zeros((len(thetas), len(seeds)), np.int64)
     seen: dict[tuple[int, int], list[Any]] = {}
     spaces_ = environment.observation_space, environment.action_space
@@ -146,7 +146,7 @@ def by_hand(environment: Environment, specification: Specification, thetas: Any,
             over, memory, looked = False, None, []
             while not over:
                 looked.append(np.array(observation, np.float64))
-                action, memory = policy.act(observation, memory)
+                action, memory = policy.act(np.asarray(observation).tolist(), memory)
                 observation, reward, terminated, truncated, _ = made.step(action)
                 returns[p, e] += float(reward)
                 lengths[p, e] += 1

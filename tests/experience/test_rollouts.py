@@ -79,7 +79,7 @@ def corridor(**arguments: Any) -> Environment:
 
 
 def by_hand(make: Callable[[], Any], environment: Environment, mlp: MLP, thetas: Any, seeds: Any) -> Experience:
-    """The same episodes by the plainest loop: `Policy.act` and the environment's own step."""
+    """The same episodes by the plainest loop: `Policy.act`, on lists and so by NumPy, and the own step."""
     returns, lengths = np.zeros((len(thetas), len(seeds))), np.zeros((len(thetas), len(seeds)), np.int64)
     for p, theta in enumerate(thetas):
         policy = Policy(mlp, environment.observation_space, environment.action_space, theta)
@@ -88,7 +88,8 @@ def by_hand(make: Callable[[], Any], environment: Environment, mlp: MLP, thetas:
             observation, _ = env.reset(seed=int(seed))
             over = False
             while not over:
-                observation, reward, terminated, truncated, _ = env.step(policy.act(observation)[0])
+                action, _ = policy.act(np.asarray(observation).tolist())
+                observation, reward, terminated, truncated, _ = env.step(action)
                 returns[p, e] += float(reward)
                 lengths[p, e] += 1
                 over = terminated or truncated or lengths[p, e] == environment.limit

@@ -14,7 +14,7 @@ from cartwheel.errors import StorageError, UsageError
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.records import Request
 from cartwheel.experience.rollouts import make_rollout
-from cartwheel.kernels.network import act
+from cartwheel.kernels.acting import act
 from cartwheel.nn.capture import capture
 from cartwheel.policies.actions import action_head
 from cartwheel.policies.policy import Policy

@@ -67,7 +67,7 @@ def test_act_is_the_network_over_time(cell: str) -> None:
     memory, flat = None, np.zeros((1, network.memory_size), np.float32)
     actions = set()
     for x in rng.normal(size=(40, 3)).astype(np.float32):
-        action, memory = policy.act(x, memory)
+        action, memory = policy.act(x.tolist(), memory)  # a list: by NumPy, as the network is here
         y, flat = network.advance(policy.theta, x[None], flat)
         assert int(action) == int(y[0].argmax())
         np.testing.assert_array_equal(memory, flat[0])

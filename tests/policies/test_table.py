@@ -14,7 +14,7 @@ from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.play import play
 from cartwheel.experience.records import Request
 from cartwheel.experience.rollouts import GeneralRollout
-from cartwheel.kernels.network import act
+from cartwheel.kernels.acting import act
 from cartwheel.policies.actions import action_head
 from cartwheel.policies.policy import Policy
 from cartwheel.policies.specification import Table, from_data, to_data

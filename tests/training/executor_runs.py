@@ -13,6 +13,7 @@ from cartwheel.training.hooks import Hook, Plan
 
 GENERATIONS = 20
 OPTIONS: dict[str, Any] = {
+    "algorithm": "genetic",
     "population": 12,
     "episodes": 2,
     "early_stop": False,

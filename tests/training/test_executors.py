@@ -354,7 +354,8 @@ def test_a_script_without_a_guard_works_with_workers(tmp_path: Any) -> None:
                 return self.x, float(action == (self.x[0] > 0)), self.t == 5, False, {}
 
         for workers in (1, 2):
-            run = cartwheel.train(Mine, name=f"run-{workers}", hooks=[], workers=workers, population=8, generations=2)
+            run = cartwheel.train(Mine, algorithm="genetic", name=f"run-{workers}", hooks=[], workers=workers,
+                                  population=8, generations=2)
             print(run.digest())
         """)
     )

@@ -40,8 +40,19 @@ def test_a_thousand_networks_of_four_million_weights_in_less_than_a_gibibyte(
     tmp_path: Path, options: list[str]
 ) -> None:
     """As vectors they would be 16 GB. The episodes are short: that saves time and no memory."""
-    words = "train CartPole-v1 --hidden 1998,1998 --encoding seeds --population 1000 --generations 2 --episodes 1"
-    more = ["--max-episode-steps", "5", "--json", "--runs", str(tmp_path), *options]
+    words = "train CartPole-v1 --algorithm genetic --hidden 1998,1998 --encoding seeds --population 1000"
+    more = [
+        "--generations",
+        "2",
+        "--episodes",
+        "1",
+        "--max-episode-steps",
+        "5",
+        "--json",
+        "--runs",
+        str(tmp_path),
+        *options,
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "cartwheel", *words.split(), *more], stdout=subprocess.PIPE, text=True
     )

@@ -233,7 +233,7 @@ def test_a_second_node_killed_and_another_come(tmp_path: Path, executor: Ray, wh
 
 # --- the command line -------------------------------------------------------------------------------------------------
 
-TRAIN = ["train", "CartPole-v1", "--executor", "ray", "--no-early-stop"]
+TRAIN = ["train", "CartPole-v1", "--algorithm", "genetic", "--executor", "ray", "--no-early-stop"]
 
 
 def finished(process: subprocess.Popen[str], seconds: float = 90) -> tuple[str, str]:

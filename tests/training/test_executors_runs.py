@@ -37,7 +37,7 @@ def test_one_digest_for_all(tmp_path: Path) -> None:
     ways: dict[str, Any] = {
         "serial": {},
         "threads": {"executor": "threads", "workers": 2},
-        "processes": {"executor": "processes", "workers": 4},
+        "processes": {"executor": "processes", "workers": 3},
         "one-process": {"executor": "processes"},
         "python": {"native": False, "workers": 2},
     }
@@ -49,7 +49,7 @@ def test_one_digest_for_all(tmp_path: Path) -> None:
 def test_one_digest_with_a_memory_with_normalisation_and_with_seeds(tmp_path: Path, options: dict[str, Any]) -> None:
     ways: dict[str, Any] = {
         "serial": {},
-        "native": {"executor": "processes", "workers": 4},
+        "native": {"executor": "processes", "workers": 2},
         "python": {"executor": "processes", "workers": 2, "native": False},
     }
     digests = {name: digest(tmp_path, name, generations=3, **options, **way) for name, way in ways.items()}

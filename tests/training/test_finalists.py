@@ -22,6 +22,7 @@ from cartwheel.training.judging import Judge
 from cartwheel.training.trainer import Trainer
 
 LENGTH = 7  # steps of an episode
+SMALL: dict[str, Any] = {"algorithm": "genetic", "population": 12, "episodes": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +185,7 @@ def test_a_flattered_maximum_is_seen_through(tmp_path: Path) -> None:
 
 def test_a_choice_is_no_part_of_the_run(tmp_path: Path) -> None:
     """A run that was over, and goes on, is as if it had never ended: the digest tells all of its state."""
-    options: dict[str, Any] = {"population": 12, "episodes": 1, "early_stop": False, "seed": 4, "hooks": []}
+    options: dict[str, Any] = {**SMALL, "early_stop": False, "seed": 4, "hooks": []}
     for normalise in (False, True):
         name = f"whole-{normalise}"
         whole = cartwheel.train("CartPole-v1", name=name, runs=tmp_path, generations=6, normalise=normalise, **options)
@@ -203,7 +204,7 @@ def test_a_choice_is_no_part_of_the_run(tmp_path: Path) -> None:
 
 
 def test_the_number_of_finalists_does_not_change_the_search(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"population": 12, "episodes": 1, "early_stop": False, "seed": 4, "hooks": []}
+    options: dict[str, Any] = {**SMALL, "early_stop": False, "seed": 4, "hooks": []}
     runs = [
         cartwheel.train("CartPole-v1", name=f"x-{count}", runs=tmp_path, generations=4, finalists=count, **options)
         for count in (1, 5)
@@ -215,7 +216,7 @@ def test_the_number_of_finalists_does_not_change_the_search(tmp_path: Path) -> N
 
 
 def test_a_signal_while_it_chooses_leaves_it_to_choose_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options: dict[str, Any] = {"population": 12, "episodes": 1, "early_stop": False, "seed": 4, "hooks": []}
+    options: dict[str, Any] = {**SMALL, "early_stop": False, "seed": 4, "hooks": []}
     whole = cartwheel.train("CartPole-v1", name="whole", runs=tmp_path, generations=3, **options)
     honest, judged = Judge.validate, []
 

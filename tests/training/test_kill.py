@@ -15,6 +15,7 @@ from cartwheel.storage.run import Run
 
 GENERATIONS = 20
 OPTIONS = {
+    "algorithm": "genetic",
     "population": 10,
     "episodes": 2,
     "generations": GENERATIONS,

@@ -26,6 +26,7 @@ from cartwheel.training.trainer import Trainer
 
 NAME = "MountainCarContinuous-v0"
 SMALL: dict[str, Any] = {
+    "algorithm": "genetic",
     "population": 10,
     "episodes": 2,
     "generations": 4,

@@ -104,12 +104,35 @@ def specify(general: Any, own: Any) -> Specification:
     return Stochastic(general.hidden, general.activation, general.memory)
 
 
+#: Tuned for the environments that they are called after.
+PRESETS: dict[str, dict[str, Any]] = {
+    "cartpole-no-velocity": {
+        "memory": "lstm",
+        "stretch": 32,
+        "sequence": 32,
+        "epochs": 20,
+        "minibatches": 2,
+        "gamma": 0.98,
+        "gae_lambda": 0.8,
+        "learning_rate": 1e-3,
+        "anneal_steps": 100_000,
+    },
+    "mountain-car-continuous": {
+        "lanes": 1,
+        "stretch": 256,
+        "minibatches": 4,
+        "gamma": 0.999,
+        "gae_lambda": 0.9,
+        "noise_memory": 0.9,
+    },
+}
+
 ENTRY = Entry(
     name="ppo",
     summary="PPO: proximal policy optimization",
     algorithm=PPO,
     settings=PPOSettings,
-    presets={},
+    presets=PRESETS,
     specify=specify,
     general={"hidden": (64, 64), "activation": "tanh", "normalise": True},
 )

@@ -51,11 +51,11 @@ BASELINES: dict[str, Callable[[Floats, NDArray[Any]], Floats]] = {
 class ReinforceSettings(GradientSettings):
     """Settings of REINFORCE."""
 
-    lanes: int = option(1, "episodes of a batch, which makes an update", minimum=1, maximum=100_000)
+    lanes: int = option(8, "episodes of a batch, which makes an update", minimum=1, maximum=100_000)
     stretch: int = option(
         1000, "the most steps of an episode; what lasts longer is broken off", minimum=1, maximum=1_000_000
     )
-    learning_rate: float = option(3e-3, "step size of Adam (alpha)", above=0.0, maximum=1e3)
+    learning_rate: float = option(1e-3, "step size of Adam (alpha)", above=0.0, maximum=1e3)
     max_gradient: float = option(0.5, "longest gradient; longer ones are shortened", above=0.0, maximum=1e9)
     baseline: str = option(
         "normalised",
@@ -130,15 +130,17 @@ def specify(general: Any, own: ReinforceSettings) -> Specification:
     return Stochastic(general.hidden, general.activation)
 
 
-#: The program of a Keras tutorial, an update for each of 1,000 episodes on CartPole-v1, at another step size than its 0.01.
+#: The program of a Keras tutorial: an update for each of 1,000 episodes of CartPole-v1; its own step size is 0.01.
 PRESETS: dict[str, dict[str, Any]] = {
     "tutorial": {
         "hidden": (24, 24),
         "activation": "relu",
+        "lanes": 1,
         "stretch": 500,
         "baseline": "normalised",
         "learning_rate": 3e-3,
         "generations": 1000,
+        "early_stop": False,
     }
 }
 

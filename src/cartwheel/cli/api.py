@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.registry import ALGORITHMS, DEFAULT_ALGORITHM
+from cartwheel.algorithms.choice import DEFAULT_ALGORITHM, choose
+from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli.arguments import checked_arguments
 from cartwheel.cli.layers import Layers, config_of, resolved_settings
 from cartwheel.cli.subject import beside, environment_of, sampled, subject, trusted
@@ -61,7 +62,8 @@ def train(
     """Train a controller until it has solved the environment or the budget ends; returns the run.
 
     `environment` is a Gymnasium id (`module:Id` too), or a class or factory of your own; `config` is the path of a
-    run's config.toml, to repeat it. `options` are the fields of `TrainSettings` and of the algorithm's settings
+    run's config.toml, to repeat it. Where neither names an algorithm, ppo is taken, with the preset `continuous` for
+    continuous actions, and a note says so. `options` are the fields of `TrainSettings` and of the algorithm's settings
     (`cartwheel train --help` lists them); what is given here goes before the configuration file, that before the
     preset, that before the defaults. A run's own file is complete and takes no preset. The folder `runs/name` holds
     everything; without a name a free one is made. `hooks` are told of the run's events; by default its progress is
@@ -71,16 +73,26 @@ def train(
     Interrupted after Ctrl-C, the state saved.
     """
     layers = Layers.read(config)
-    entry = ALGORITHMS[algorithm or layers.algorithm or DEFAULT_ALGORITHM]
+    named = layers.chosen(algorithm)
+    entry = ALGORITHMS[named or DEFAULT_ALGORITHM]
     if environment is None:
         environment = trusted(layers.environment, config or "the call")
     settings, algorithm_settings = resolved_settings(entry, options, layers, preset)
+    from cartwheel.envs.environment import find_environment
     from cartwheel.storage.run import Run
     from cartwheel.training.build import prepare
 
     with _default(hooks) as watching:
+        choice = None
+        if named is None and preset is None:
+            found = find_environment(environment, settings.env_args, settings.max_episode_steps)
+            choice = choose(found.action_space)
+            settings, algorithm_settings = resolved_settings(entry, options, layers, choice.preset)
         job = prepare(entry, environment, settings, algorithm_settings)
         run = Run.create(Path(runs), name, config_of(job))
+        if choice is not None:
+            for hook in watching:
+                hook.note(f"no algorithm named: {choice.why} (docs/learning/policies.md; --algorithm takes another)")
         return _train(job, run, watching)
 
 
@@ -110,7 +122,10 @@ def resume(
             f"{flag(unknown[0])} can't change when a run goes on; {', '.join(map(flag, (*_BUDGET, *_WORKERS)))} can"
         )
     layers = Layers.of(run.config, str(run.config_path))
-    entry = ALGORITHMS[layers.algorithm or DEFAULT_ALGORITHM]
+    named = layers.chosen()
+    if named is None:
+        raise UsageError(f"{run.config_path} names no algorithm: the file of a run does")
+    entry = ALGORITHMS[named]
     larger = any(part in options for part in _BUDGET)
     if larger:  # a new budget replaces the old one whole
         old: Mapping[str, Any] = layers.tables.get("train", {})

@@ -58,6 +58,21 @@ class Layers:
         tables = {name: FromFile(value, what) for name, value in data.items() if isinstance(value, dict)}
         return Layers(data.get("environment"), algorithm, tables, "versions" in tables)
 
+    def chosen(self, given: str | None = None) -> str | None:
+        """The algorithm that is given, else the one that the file names, else the only one that it has a table of.
+
+        None if it has none; UsageError if it has several.
+        """
+        if given or self.algorithm:
+            return given or self.algorithm
+        own = [name for name in self.tables if name in ALGORITHMS]
+        if len(own) > 1:
+            raise UsageError(
+                f"{self.tables[own[0]].file}: tables of {' and '.join(own)}, and no algorithm named: "
+                f'add algorithm = "{own[0]}" above them, or give --algorithm'
+            )
+        return own[0] if own else None
+
 
 def resolved_settings(
     entry: Entry, options: Mapping[str, Any], layers: Layers, preset: str | None = None
@@ -72,7 +87,7 @@ def resolved_settings(
     named = entry.general
     if preset is not None:
         if preset not in entry.presets:
-            raise UsageError(f"unknown preset {preset!r} of {entry.name}; {did_you_mean(preset, entry.presets)}")
+            raise UsageError(f"unknown preset {preset!r} of {entry.name}; {_presets_near(preset, entry)}")
         if layers.complete:
             file = layers.tables["versions"].file
             raise UsageError(
@@ -87,6 +102,14 @@ def resolved_settings(
         resolve(TrainSettings, part(general, options), layers.tables.get("train", {}), part(general, named)),
         resolve(entry.settings, part(own, options), layers.tables.get(entry.name, {}), part(own, named)),
     )
+
+
+def _presets_near(preset: str, entry: Entry) -> str:
+    """The end of an error line about a preset that the algorithm has not: who has it, or else what is like it."""
+    having = [other.name for other in ALGORITHMS.values() if preset in other.presets]
+    if having:
+        return f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'} one: give --algorithm too"
+    return did_you_mean(preset, entry.presets)
 
 
 def config_of(job: Job) -> dict[str, Any]:

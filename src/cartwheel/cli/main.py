@@ -40,7 +40,7 @@ Options:
 
 Examples:
   cartwheel train CartPole-v1                 train until solved, or until the budget ends
-  cartwheel train CartPole-v1 --preset tutorial --seed 1 --name first
+  cartwheel train CartPole-v1 --algorithm genetic --seed 1 --name first
   cartwheel runs                              what was trained so far
   cartwheel evaluate first --episodes 1000    how good it is
   cartwheel render first --to first.webp      what it looks like

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from cartwheel.algorithms.registry import ALGORITHMS, DEFAULT_ALGORITHM
+from cartwheel.algorithms.choice import DEFAULT_ALGORITHM, RULE
+from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli import api
 from cartwheel.cli.layers import Layers
 from cartwheel.cli.options import env_args, options_of, with_options
@@ -20,7 +21,7 @@ from cartwheel.training.settings import TrainSettings
 
 _EXAMPLES = """\
   cartwheel train CartPole-v1 --seed 1 --name first
-  cartwheel train CartPole-v1 --preset tutorial
+  cartwheel train CartPole-v1 --algorithm genetic --preset tutorial
   cartwheel train CartPole-v1 --algorithm dqn --steps 50000
   cartwheel train MountainCarContinuous-v0 --hidden 16,16 --seconds 60
   cartwheel train some_package:Their-v0 --env-arg wind=0.5
@@ -45,7 +46,7 @@ def train(
     /,
     *,
     algorithm: Annotated[
-        str | None, Parameter(metavar="NAME", help="How to learn; see `cartwheel list algorithms`.")
+        str | None, Parameter(metavar="NAME", help=f"How to learn; see `cartwheel list algorithms`. {RULE}")
     ] = None,
     preset: Annotated[
         str | None, Parameter(metavar="NAME", help="Settings that go by a name; see `cartwheel list algorithms`.")
@@ -94,7 +95,7 @@ def _algorithm(arguments: Sequence[str]) -> str:
     """The algorithm that the words are about, which has to be known before they can be parsed."""
     named, file = _last(arguments, "--algorithm"), _last(arguments, "--config")
     if named is None and file is not None:
-        named = Layers.read(file).algorithm
+        named = Layers.read(file).chosen()
     return named or DEFAULT_ALGORITHM
 
 

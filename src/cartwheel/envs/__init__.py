@@ -31,6 +31,11 @@ gymnasium.register(
     reward_threshold=475.0,
 )
 gymnasium.register(
+    "cartwheel/PendulumNoVelocity-v0",
+    entry_point="cartwheel.envs.pendulum_no_velocity:PendulumNoVelocity",
+    max_episode_steps=200,
+)
+gymnasium.register(
     "cartwheel/GridWorld-v0",
     entry_point="cartwheel.envs.gridworld:GridWorld",
     max_episode_steps=100,  # the shortest way has 5

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.kernels.network import AFTER, BEFORE, MEMORY, OUTPUT, PARAMETERS, SEEN, THETA, Lanes
+from cartwheel.kernels.network import BEFORE, MEMORY, PARAMETERS, SEEN, THETA, Lanes
 from cartwheel.kernels.vector import BLOCK, TOGETHER, WIDTHS
 from cartwheel.nn.flat import ACTIVATIONS
+from cartwheel.policies.acting import step_of
 from cartwheel.policies.actions import ActionHead
-from cartwheel.policies.graph import ACTIVATIONS as GRAPH_ACTIVATIONS
-from cartwheel.policies.graph import GraphNetwork
-from cartwheel.policies.networks import LayeredNetwork, Network, Perceptron
+from cartwheel.policies.networks import Network, Perceptron
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.table import TableNetwork
 
 # Sixteen lanes together are the fastest way for a perceptron while it has few parameters. Beyond so many, units
 # together are: what a lane costs that takes up a candidate grows with them. See `python -m benchmarks acting`.
@@ -45,7 +43,7 @@ class Actor:
     @cached_property
     def _program(self) -> Any:
         """The network's step for one lane: targets, rows, a buffer as it begins, integers, and places in it."""
-        return _told(self.network) if isinstance(self.network, GraphNetwork) else _recorded(self.network)
+        return step_of(self.network)
 
     def most(self, count: int) -> int:
         """At most so many lanes, fewer where each holds a large network."""
@@ -107,38 +105,6 @@ def _behind(size: int, sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int
     return places, BLOCK * (lines[0] + 2 * lines[1])
 
 
-def _recorded(network: Network) -> Any:
-    """The program of a layered network or a table: its step in the framework's functions, recorded."""
-    from cartwheel.nn.capture import capture
-
-    assert isinstance(network, (LayeredNetwork, TableNetwork))
-    inputs = [np.zeros(n, np.float32) for n in ((network.size,), (1, network.inputs), (1, network.memory_size))]
-    program = capture(network.step).program(*inputs[: 3 if network.memory_size else 2])
-    targets, rows = program.alone()
-    places = np.zeros(9, np.int64)
-    places[[THETA, SEEN, BEFORE][: len(program.given)]] = [place.offset for place in program.given]
-    places[[OUTPUT, AFTER][: len(program.asked)]] = [place.offset for place in program.asked]
-    places[MEMORY - 3 :] = network.size, network.inputs, network.outputs, network.memory_size
-    return targets, rows, program.buffer, program.integers, places
-
-
-def _told(network: GraphNetwork) -> Any:
-    """The program of a graph: one row, whose vector tells all the rest. Inputs, outputs and memory are its values."""
-    from cartwheel.kernels.opcodes import OPCODES, ROW, target
-
-    values = network.size
-    nodes, after = values + network.inputs, values + network.slots
-    rows, places = np.zeros((1, ROW), np.int64), np.zeros(9, np.int64)
-    rows[0, :5] = OPCODES["graph"].number, network.inputs, network.outputs, network.room, network.links
-    rows[0, 5:7] = list(GRAPH_ACTIVATIONS).index(network.activation), network.recurrent
-    rows[0, 7:10] = 0, values, after
-    places[[THETA, SEEN, OUTPUT, BEFORE, AFTER]] = 0, values, nodes, nodes + network.room, after
-    places[MEMORY - 3 :] = network.size, network.inputs, network.outputs, network.memory_size
-    code = target("graph", "float32")
-    targets = [code] if callable(code) else np.array([code], np.int64)
-    return targets, rows, np.zeros(after + network.memory_size, np.float32), np.zeros(2, np.int64), places
-
-
 def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Zeros that begin where a line of the cache does, so that a vector of sixteen is never read from two."""
     room = np.zeros(math.prod(shape) + BLOCK, np.float32)
@@ -146,15 +112,15 @@ def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return room[start : start + math.prod(shape)].reshape(shape)
 
 
-def load(lanes: Lanes, lane: int, theta: NDArray[np.float32]) -> None:
-    """Give a lane the weights theta (n,), and an empty memory."""
+def load(lanes: Lanes, which: int | slice, theta: NDArray[np.float32]) -> None:
+    """Give a lane, or several, the weights theta (n,), and an empty memory."""
     if len(lanes.places) == 0:
         first = 0
         for inputs, outputs in pairwise(lanes.sizes.tolist()):  # as kernels.perceptron.load lays them
             last = first + (inputs + 1) * outputs
-            lanes.weights[first:last, lane] = theta[first:last].reshape(inputs + 1, outputs).T.ravel()
+            lanes.weights.T[which, first:last] = theta[first:last].reshape(inputs + 1, outputs).T.ravel()
             first = last
         return
-    numbers, places = lanes.numbers[lane], lanes.places
-    numbers[places[THETA] : places[THETA] + theta.size] = theta
-    numbers[places[BEFORE] : places[BEFORE] + places[MEMORY]] = 0.0
+    numbers, places = lanes.numbers, lanes.places
+    numbers[which, places[THETA] : places[THETA] + theta.size] = theta
+    numbers[which, places[BEFORE] : places[BEFORE] + places[MEMORY]] = 0.0

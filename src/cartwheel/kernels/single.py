@@ -18,7 +18,7 @@ _OBSERVATION = types.Array(types.float32, 1, "A", readonly=True, aligned=False)
 
 
 @compiled(types.int64(*LANES, _OBSERVATION))
-def decide(
+def act_on(
     sizes: Any,
     activation: int,
     weights: Any,

@@ -11,11 +11,11 @@ from cartwheel.algorithms.base import Algorithm, Entry
 from cartwheel.envs.check import check_environment
 from cartwheel.envs.environment import Environment, Factory, find_environment
 from cartwheel.errors import UsageError
-from cartwheel.experience.collectors import Collector, make_collector
+from cartwheel.experience.collectors import Collector, Here, Station, Stations, make_collector
 from cartwheel.experience.rollouts import Rollout, make_rollout
 from cartwheel.storage.run import Run
 from cartwheel.training.blas import one_thread
-from cartwheel.training.executors import Executor, make_executor, packed
+from cartwheel.training.executors import Executor, make_crew, make_executor, packed
 from cartwheel.training.general import check_general
 from cartwheel.training.hooks import Hook
 from cartwheel.training.interrupt import Interrupted, Interrupts
@@ -73,8 +73,18 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
     executor = make_executor(settings.workers, rollout.path, settings.executor, settings.address, settings.patience)
     if not executor.shared:
         packed(rollout)  # better said now than with the run's folder made
-    collector = make_collector(rollout, settings.seed, algorithm.lanes) if algorithm.lanes else None
+    collector = _collector(rollout, settings, algorithm.lanes) if algorithm.lanes else None
     return Job(found, entry, settings, algorithm, rollout, executor, collector, tuple(warnings))
+
+
+def _collector(rollout: Rollout, settings: TrainSettings, lanes: int) -> Collector:
+    """The collector of an algorithm that learns from single steps; no worker is without a lane."""
+
+    def hire(station: Station) -> Stations:
+        workers = min(settings.workers, lanes)
+        return make_crew(station, workers, settings.executor, settings.patience) or Here(station)
+
+    return make_collector(rollout, settings.seed, lanes, hire)
 
 
 @contextmanager

@@ -64,8 +64,8 @@ class Phase(ABC):
         self._look, self._step = capture(self.look), capture(self.step)
 
     def _rate(self, step: Any) -> Any:
-        """The schedule: what stands in `rate`, a formula of the number of updates for the recorder's sake."""
-        return nn.as_variable(self.rate) + 0.0 * step
+        """The schedule: what stands in `rate`; where the step is recorded, as a formula of the number of updates."""
+        return nn.as_variable(self.rate) + 0.0 * step if isinstance(step, nn.Variable) else float(self.rate)
 
     @property
     def theta(self) -> Floats:
@@ -113,12 +113,12 @@ class Phase(ABC):
     def check(self, state: Mapping[str, Any]) -> None:
         """ValueError for a state of another model."""
         size = self.model.theta.size
-        for name, value in state.items():
-            if np.ndim(value) and np.shape(value) != (size,):
+        for name, value in {"theta": None, **state}.items():
+            if name != "adam/step" and np.shape(value) != (size,):
                 raise ValueError(f"expected {name} of {size} numbers, got shape {np.shape(value)}")
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state, one that `check` lets pass."""
-        self.model.theta = state["theta"]
         names = {name: f"adam/{name}" for name in ("step", *self.optimizer.memory)}  # in order: a file keeps none
-        self.optimizer.restore({name: state[entry] for name, entry in names.items() if entry in state})
+        self.optimizer.restore({name: state[entry] for name, entry in names.items() if entry in state})  # may refuse
+        self.model.theta = state["theta"]

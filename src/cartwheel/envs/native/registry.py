@@ -20,6 +20,7 @@ _FILES = {
     "Pendulum-v1": "cartwheel.envs.native.pendulum",
     "cartwheel/CartPoleNoVelocity-v0": "cartwheel.envs.native.cartpole_no_velocity",
     "cartwheel/GridWorld-v0": "cartwheel.envs.native.gridworld",
+    "cartwheel/PendulumNoVelocity-v0": "cartwheel.envs.native.pendulum_no_velocity",
     "cartwheel/RepeatPrevious-v0": "cartwheel.envs.native.repeat_previous",
     "cartwheel/TMaze-50-v0": "cartwheel.envs.native.t_maze_50",
     "cartwheel/TMaze-v0": "cartwheel.envs.native.t_maze",

@@ -108,8 +108,8 @@ class Collector(ABC):
         """Bring a lane to where its episode `seed` was after these actions `(k, a)`; what is seen there `(d,)`."""
 
     @abstractmethod
-    def _seen(self, lane: int) -> NDArray[np.float32]:
-        """What a lane in an open episode sees now `(d,)`."""
+    def _seen(self) -> NDArray[np.float32]:
+        """What the lanes see now `(N, d)`, as a copy; of those without an open episode it means nothing."""
 
     @abstractmethod
     def close(self) -> None:
@@ -138,8 +138,7 @@ class Collector(ABC):
         if normalisation is not None:
             self.lanes = self.lanes._replace(shift=normalisation.shift.copy(), scale=normalisation.scale.copy())
         memory = self._memory.copy()
-        for lane in range(self.count):
-            load(self.lanes, lane, theta)
+        load(self.lanes, slice(self.count), theta)
         self._memory[:] = memory
 
     # --- open episodes -----------------------------------------------------------------------------------------------
@@ -157,13 +156,13 @@ class Collector(ABC):
     def _snapshot(self) -> dict[str, Any]:
         """What has to be kept of the lanes as they stand, but for the actions."""
         open_ = self.open[:, None]
-        seen = [self._seen(lane) if self.open[lane] else np.zeros(self.network.inputs) for lane in range(self.count)]
+        seen = self._seen() if self.open.any() else np.zeros((self.count, self.network.inputs), np.float32)
         return {
             "begun": self.begun.copy(),
             "open": self.open.astype(np.int64),
             "acting": self.acting.copy(),
             "memory": np.where(open_, self._memory, np.float32(0.0)),
-            "seen": np.array(seen, np.float32),
+            "seen": np.where(open_, seen, np.float32(0.0)),
         }
 
     def state(self) -> dict[str, Any]:

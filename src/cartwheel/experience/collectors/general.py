@@ -151,11 +151,11 @@ class GeneralCollector(Collector):
         for reward in played.rewards:
             self.total[lane] += reward
         self._episode[lane], self._now[lane] = seed, played.seen
-        return self._seen(lane)
-
-    def _seen(self, lane: int) -> NDArray[np.float32]:
-        seen: NDArray[np.float32] = self._now[lane].copy()
+        seen: NDArray[np.float32] = self._seen()[lane]
         return seen
+
+    def _seen(self) -> NDArray[np.float32]:
+        return self._now.copy()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """As every collector; what the lanes were in before is forgotten."""

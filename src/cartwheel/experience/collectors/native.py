@@ -110,7 +110,8 @@ class NativeCollector(Collector):
             physics.step(1, state, column, random, reward, over)
             self.total[lane] += reward[0]
         self._state[:, lane], self._random[lane] = state[:, 0], random[0]
-        return self._seen(lane)
+        seen: NDArray[np.float32] = self._seen()[lane]
+        return seen
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """As every collector; the generators of the episodes to come are drawn anew."""
@@ -120,7 +121,7 @@ class NativeCollector(Collector):
             self._starts[lane, BLOCK:] = self._block(lane, block)
             self._used[lane], self._drawn[lane] = BLOCK + used, block + 1
 
-    def _seen(self, lane: int) -> NDArray[np.float32]:
+    def _seen(self) -> NDArray[np.float32]:
         self.physics.observe(self.count, self._state, self._layer)
-        seen: NDArray[np.float32] = self._layer[: self.network.inputs, lane].copy()
+        seen: NDArray[np.float32] = self._layer[: self.network.inputs, : self.count].T.copy()
         return seen

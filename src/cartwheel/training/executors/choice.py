@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cartwheel.errors import UsageError
 from cartwheel.training.executors.base import Executor
+from cartwheel.training.executors.crew import Crew
 from cartwheel.training.executors.processes import Processes
 from cartwheel.training.executors.serial import Serial
 from cartwheel.training.executors.threads import Threads
@@ -35,6 +38,16 @@ def make_executor(
             return Processes(workers, patience)
         case _:
             return _ray(workers, address, patience)
+
+
+def make_crew(thing: Any, workers: int, kind: str = "auto", patience: float = PATIENCE) -> Crew | None:
+    """Processes that keep copies of a thing, for a kind of executor; None where the caller keeps it.
+
+    That is `auto` with one worker, and Ray, a message of which takes longer than most steps of an environment.
+    """
+    if kind == "processes" or (kind == "auto" and workers > 1):
+        return Crew(thing, Processes(workers, patience))
+    return None
 
 
 def _ray(workers: int, address: str | None, patience: float) -> Executor:

@@ -19,8 +19,8 @@ from cartwheel.training.settings import PATIENCE
 
 # Workers in a row that an item may cost; starts in a row that may fail.
 _TRIES = 3
-# Seconds, at least, that the first worker is given to start.
-_START = 60.0
+#: Seconds, at least, that the first worker is given to start.
+START = 60.0
 # Seconds, at most, between two looks at who is silent.
 _TICK = 1.0
 
@@ -108,6 +108,24 @@ class Pool(ABC, Generic[M]):
         return "the machine may be overloaded, or out of memory"
 
 
+class Watch:
+    """Counts the seconds for which members are waited for, once in a tick."""
+
+    def __init__(self, tick: float) -> None:
+        self._tick, self._looked = tick, time.monotonic()
+
+    def passed(self) -> float:
+        """Seconds since the last look that counted; 0 where that is less than a tick ago.
+
+        A look counts for a tick or two at most, so that a machine that slept has not lost all its workers.
+        """
+        now = time.monotonic()
+        if now - self._looked < self._tick:
+            return 0.0
+        passed, self._looked = min(now - self._looked, 2 * self._tick), now
+        return passed
+
+
 class _Map(Generic[M]):
     """One map: which items wait, which member is at which, what has come of them."""
 
@@ -122,7 +140,7 @@ class _Map(Generic[M]):
         self.idle: list[M] = []
         self.joining: set[M] = set()
         self.busy: dict[M, int] = {}
-        self.looked = time.monotonic()
+        self.watch = Watch(pool.tick)
         self.alone = 0.0  # seconds without a worker that ever started
 
     def run(self) -> list[Any]:
@@ -187,20 +205,16 @@ class _Map(Generic[M]):
             self.idle.append(member)
 
     def _look_for_silence(self) -> None:
-        """Give up who has been silent for too long; who has never joined may wait for a place, as long as others work.
-
-        A look counts for a tick or two at most, so that a machine that slept has not lost all its workers.
-        """
-        now = time.monotonic()
-        if now - self.looked < self.pool.tick:
+        """Give up who is silent for too long; who has never joined may wait for a place, as long as others work."""
+        passed = self.watch.passed()
+        if not passed:
             return
-        passed, self.looked = min(now - self.looked, 2 * self.pool.tick), now
         for member in [*self.busy, *self.joining]:
             member.silence += passed
             if member.joined and member.silence > self.pool.patience:
                 self._lose(member, LostError(f"made no progress for {self.pool.patience:g} s"))
         self.alone = 0.0 if any(member.joined for member in self.pool.members) else self.alone + passed
-        if self.alone > max(self.pool.patience, _START):
+        if self.alone > max(self.pool.patience, START):
             raise CartwheelError(f"no worker has started within {self.alone:.0f} s; {self.pool.shortage()}")
 
     def _lose(self, member: M, loss: LostError) -> None:
