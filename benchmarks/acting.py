@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.records import Comparison, Contestant, Sample, Setting, benchmark, timed
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.kernels.compile import compiled
-from cartwheel.kernels.network import act
+from cartwheel.kernels.acting import act
 from cartwheel.policies.actions import action_head
 from cartwheel.policies.specification import MLP, Recurrent, Specification
 from cartwheel.spaces import Discrete
@@ -78,6 +78,7 @@ def _loop(
     shift: Any,
     scale: Any,
     groups: Any,
+    squashed: bool,
     low: Any,
     high: Any,
     layers: Any,
@@ -101,6 +102,7 @@ def _loop(
             shift,
             scale,
             groups,
+            squashed,
             low,
             high,
             layers,

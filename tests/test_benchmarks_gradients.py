@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ is no installed package
 
-from benchmarks import act, act_peers, act_process, page, ppo, ppo_jax, ppo_peer, ppo_process, runner
+from benchmarks import act, act_peers, act_process, page, ppo, ppo_jax, ppo_jax_peer, ppo_peer, ppo_process, runner
 from benchmarks.dqn_peer import Answer
 from benchmarks.ppo_process import BUDGET, EVERY, REACH, Job, Process
 from benchmarks.ppo_settings import A2C, BEST, PUBLISHED, PUREJAX, SAME, theirs
@@ -250,6 +251,51 @@ def test_a_call_in_jax_does_so_many_updates(ahead: bool) -> None:
     ended = program.advance(first, 4)
     assert (np.asarray(program.advance(ended, 1).theta) == np.asarray(ended.theta)).all()
     assert program.greedy(state)(np.zeros((5, 4), np.float32)).shape == (5,)
+
+
+class PlayedWhole:
+    """A program whose state is the number of updates; the first job of each is compiled by a call without one."""
+
+    calls: ClassVar[list[tuple[int, int]]] = []
+
+    def __init__(self, plan: Any) -> None:
+        self.plan = plan
+
+    def first(self, seed: int) -> int:
+        return 0
+
+    def advance(self, state: int, updates: int) -> int:
+        self.calls.append((state, updates))
+        return state + updates
+
+    def greedy(self, state: int) -> Any:
+        return lambda seen: [state] * len(seen)
+
+
+def test_a_job_in_jax_is_one_call_or_one_for_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100,000 steps are 391 updates of 256, 2,048 are 8; the look after the second call is good enough."""
+
+    def reaches(act: Any, wanted: float, seed: int, steps: int) -> bool:
+        actions, memory = act(np.zeros((3, 4)), None)
+        assert memory is None
+        return (actions, wanted, seed, steps) == ([16] * 3, 475.0, 7, 4096)
+
+    forgotten: list[int] = []
+    jax = SimpleNamespace(block_until_ready=lambda state: state, clear_caches=lambda: forgotten.append(1))
+    monkeypatch.setattr(ppo_jax_peer, "peer", lambda name: jax)
+    monkeypatch.setattr(ppo_jax_peer, "Whole", PlayedWhole)
+    monkeypatch.setattr(ppo_jax_peer, "reaches", reaches)
+    PlayedWhole.calls.clear()
+    ppo_jax_peer._program.cache_clear()
+    assert ppo_jax_peer.train(Job(7, BUDGET, settings=SAME)).steps == 100_096
+    answer = ppo_jax_peer.train(Job(7, BUDGET, REACH, SAME))
+    assert (answer.steps, answer.reached) == (4096, True)
+    assert PlayedWhole.calls == [(0, 0), (0, 391), (0, 8), (8, 8)]
+    assert not forgotten
+    ppo_jax_peer.train(Job(7, 256, settings=SAME, anew=True))
+    assert PlayedWhole.calls[4:] == [(0, 0), (0, 1)]
+    assert forgotten == [1]
+    ppo_jax_peer._program.cache_clear()
 
 
 @pytest.mark.slow

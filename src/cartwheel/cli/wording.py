@@ -51,7 +51,7 @@ def _learner_figures(row: Mapping[str, float]) -> list[str]:
     """What is known of a policy that learns while it acts: no return, where no episode has ended since the last row."""
     wanted = {"return": "return_mean", "validation": "validation_return"}
     parts = _returns(row, {word: name for word, name in wanted.items() if math.isfinite(row[name])})
-    return parts + ([f"epsilon {number(row['epsilon'])}"] if "epsilon" in row else [])
+    return parts + [f"{name} {number(row[name])}" for name in ("epsilon", "entropy") if name in row]
 
 
 def _returns(row: Mapping[str, float], words: Mapping[str, str]) -> list[str]:
