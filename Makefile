@@ -2,6 +2,8 @@
 PYTHON ?= python3
 SEED ?= 0
 BIN := .venv/bin
+# The tests go side by side, on as many cores as there are, up to four; PARALLEL= has them one after the other.
+PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo test test-slow test-oracles test-ray check bench format clean help
 
@@ -20,7 +22,7 @@ demo: .venv/core
 	$(BIN)/cartwheel train CartPole-v1 --seed $(SEED)
 
 test: .venv/dev
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 test-slow: .venv/dev
 	$(BIN)/pytest -m slow

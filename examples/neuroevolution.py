@@ -1,10 +1,10 @@
 """Neuroevolution: networks that learn to balance a pole by mutation and selection alone, without a gradient.
 
 Run it with `python examples/neuroevolution.py`, with `--watch` to see both networks in a window at the end. It is what
-`cartwheel train CartPole-v1 --preset tutorial` does: 64 networks 4-16-2 with weights from N(0, 1) and biases 0; each
-plays the same 15 episodes of CartPole, of 10,000 steps at most; the best is kept, and the other 63 become mutants of
-it; 5 generations. The best one's episode goes to `best.webp` in the run's folder, and beside that of a random network
-to `animation.webp`.
+`cartwheel train CartPole-v1 --algorithm genetic --preset tutorial` does: 64 networks 4-16-2 with weights from N(0, 1)
+and biases 0; each plays the same 15 episodes of CartPole, of 10,000 steps at most; the best is kept, and the other 63
+become mutants of it; 5 generations. The best one's episode goes to `best.webp` in the run's folder, and beside that of
+a random network to `animation.webp`.
 
 The best network's mean return in each generation, the one in the 100 test episodes, and the seconds of the training:
 
@@ -45,7 +45,7 @@ class Table(Hook):
         print(f"test: {mean:,.1f} (95 % interval {low:,.1f} to {high:,.1f})")
 
 
-run = cartwheel.train("CartPole-v1", preset="tutorial", seed=3, hooks=[Table()])
+run = cartwheel.train("CartPole-v1", algorithm="genetic", preset="tutorial", seed=3, hooks=[Table()])
 
 # A network of the same kind with random weights, for contrast, in the same 100 episodes.
 random = untrained(run.policy, seed=0)

@@ -57,7 +57,7 @@ run = cartwheel.train(
     env_args={"leak": 0.04},  # keyword arguments of the class
     max_episode_steps=100,
     solved_at=-2.5,  # the class names no threshold of its own
-    generations=60,
+    steps=200_000,
     workers=2,
 )
 test = cartwheel.evaluate(run, environment=Tank)  # the figure that the run ended with, measured again

@@ -185,12 +185,12 @@ def _on(environment: str, algorithm: str, budget: int, reach: float, wanted: int
     return Row(environment, algorithm, budget, reach, wanted, VALUES[environment], exact=exact)
 
 
-_LSTM = {"memory": "lstm"}
-
 # As `VALUES`, by algorithm and environment; what is not named is the default.
 POLICIES: dict[tuple[str, str], dict[str, Any]] = {
-    ("ppo", "cartwheel/CartPoleNoVelocity-v0"): _LSTM,
-    ("ppo", "cartwheel/PendulumNoVelocity-v0"): _LSTM,
+    ("ppo", "MountainCarContinuous-v0"): {"preset": "mountain-car-continuous"},
+    ("ppo", "cartwheel/CartPoleNoVelocity-v0"): {"preset": "cartpole-no-velocity"},
+    ("ppo", "cartwheel/PendulumNoVelocity-v0"): {"preset": "pendulum-no-velocity"},
+    ("ppo", "LunarLander-v3"): {"preset": "lunar-lander"},
 }
 
 #: What counts as having learnt.

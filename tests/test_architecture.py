@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "experience.chains",
         "experience.replay",
         "experience.returns",
+        "experience.windows",
         "kernels.tables",
     },
     "storage": {"nn", "policies"},

@@ -31,15 +31,14 @@ import cartwheel
 from cartwheel import nn
 from cartwheel.algorithms.a2c import A2C, ENTRY, A2CSettings
 from cartwheel.errors import UsageError
+from cartwheel.policies.specification import Stochastic
 from cartwheel.reports import page
 from cartwheel.settings import resolve
 
 
 def made(kind: str = "choice", **options: Any) -> A2C:
     """One whose network is 2-4-3-o, from weights that are no small ones."""
-    from cartwheel.policies.specification import Stochastic
-
-    settings = A2CSettings(**{"lanes": LANES, "stretch": STEPS, **options})
+    settings = A2CSettings(**{"lanes": LANES, "stretch": STEPS, "scale_rewards": False, **options})
     agent = A2C(settings, Stochastic((4, 3)).build(INPUTS, outputs_of(kind), KINDS[kind]), 5)
     agent._phase.model.theta = np.random.default_rng(1).normal(size=agent._phase.theta.size).astype(np.float32) * 0.7
     return agent
@@ -113,7 +112,7 @@ def test_one_step_by_hand() -> None:
     """Sutton and Barto's delta: r + gamma V(s') - V(s), of one lane and one step, V(s') 0 at an end alone."""
     settings = resolve(A2CSettings, dict(ENTRY.presets["one-step"]))
     assert (settings.lanes, settings.stretch, settings.gae_lambda) == (1, 1, 0.0)
-    agent = made(**{**vars(settings), "gamma": 0.9})
+    agent = made(**{**vars(settings), "gamma": 0.9, "scale_rewards": False})
     for discount, boundary in ((1.0, False), (1.0, True), (0.0, True)):
         t = transitions(lanes=2, steps=3)
         one = {name: x[:1, :1] for name, x in vars(t).items() if name not in ("taken", "memory")}
@@ -139,7 +138,7 @@ def test_what_is_no_number_is_said() -> None:
 def test_a_pole_is_kept_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "write_report", lambda run, environment: page.Report(run.report_path, None))
     run = cartwheel.train(
-        "CartPole-v1", algorithm="a2c", name="x", runs=tmp_path, hooks=[], steps=100_000, seed=1000, early_stop=False
+        "CartPole-v1", algorithm="a2c", name="x", runs=tmp_path, hooks=[], steps=50_000, seed=1000, early_stop=False
     )
     assert run.result is not None
     assert run.result["test_mean"] > 200.0

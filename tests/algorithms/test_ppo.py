@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def told(agent: Any, transitions: Transitions) -> dict[str, float]:
 def layers(theta: Any, sizes: tuple[int, ...]) -> tuple[list[tuple[Any, Any]], Any]:
     """Weights and biases of so many units each, and the rest of the vector."""
     found = []
-    for d, h in zip(sizes, sizes[1:], strict=False):
+    for d, h in pairwise(sizes):
         found.append((theta[: d * h].reshape(d, h), theta[d * h : d * h + h]))
         theta = theta[d * h + h :]
     return found, theta
@@ -162,20 +163,21 @@ class PlainAdam:
 
 def loss_of(log_prob: Any, A: Any, value: Any, old_value: Any, target: Any, **options: Any) -> dict[str, float]:
     """The loss and its figures, of log-probabilities that were 0 before."""
-    rows = [np.array(x, np.float64) for x in (log_prob, np.full(len(A), 0.7), value, np.zeros(len(A)), old_value)]
-    batch = Batch(*map(nn.as_variable, rows), np.array(A, float), np.array(target, float), F.mean)
+    arrays = log_prob, np.full(len(A), 0.7), value, np.zeros(len(A)), old_value, A, target
+    log_prob, entropy, value, old_log_prob, old_value, A, target = (nn.as_variable(np.array(x, float)) for x in arrays)
+    batch = Batch(log_prob, entropy, value, old_log_prob, old_value, A, target, F.mean)
     loss, figures = made(**options).loss(batch)
     return {name: float(one.data) for name, one in {"loss": loss, **figures}.items()}
 
 
 def test_the_loss_by_hand() -> None:
-    """Ratios 3/2, 1/2, 3/2, 1/2, 1: what goes too far counts no more where it would be rewarded, else all of it."""
-    ratio = np.array([1.5, 0.5, 1.5, 0.5, 1.0])
+    """What goes too far counts no more where it would be rewarded, else all of it."""
+    ratio = np.array([1.5, 0.5, 1.5, 0.5, 1.1])
     A, V, R = [1.0, 1.0, -1.0, -1.0, 2.0], [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0, 3.0, 4.0, 2.0]
     found = loss_of(np.log(ratio), A, V, V, R, normalise_advantages=False, value_weight=0.25, entropy=0.1)
-    policy = -(1.2 + 0.5 - 1.5 - 0.8 + 2.0) / 5
+    policy = -(1.2 + 0.5 - 1.5 - 0.8 + 2.2) / 5
     wanted = {"policy_loss": policy, "value_loss": 9 / 5, "entropy": 0.7, "clip_fraction": 0.8}
-    wanted |= {"loss": policy + 0.25 * 9 / 5 - 0.1 * 0.7, "approx_kl": -2 * np.log(0.75) / 5}
+    wanted |= {"loss": policy + 0.25 * 9 / 5 - 0.1 * 0.7, "approx_kl": (0.1 - 2 * np.log(0.75) - np.log(1.1)) / 5}
     assert found == pytest.approx(wanted)
 
 
@@ -364,7 +366,7 @@ def stopped(target: float, epochs: int = 6) -> tuple[PPO, list[float]]:
         means.extend(found["approx_kl"].data.reshape(-1, 2).mean(axis=1).tolist())
         return found
 
-    agent._phase._step.over = noted  # type: ignore[method-assign]
+    agent._phase._step.over = noted  # type: ignore[assignment,method-assign]
     told(agent, transitions())
     assert agent._phase.optimizer.step == 2 * len(means)
     return agent, means
@@ -450,5 +452,5 @@ def test_minibatches_have_to_divide_the_steps() -> None:
 def test_what_is_no_number_is_said(target_kl: float) -> None:
     agent, t = made(target_kl=target_kl), transitions()
     t.reward[3, 1] = np.nan
-    with pytest.raises(UsageError, match="ppo: expected finite losses and gradients.*--learning-rate"):
+    with pytest.raises(UsageError, match=r"ppo: expected finite losses and gradients.*--learning-rate"):
         told(agent, t)

@@ -35,7 +35,6 @@ def test_a_pole_is_kept_up_within_50_000_steps(tmp_path: Path) -> None:
     assert run.metrics["entropy"][0] > 0.6 > run.metrics["entropy"][-1]  # log 2 is 0.69
 
 
-@pytest.mark.slow
 def test_a_pendulum_is_swung_up_within_60_000_steps(tmp_path: Path) -> None:
     run = trained(tmp_path, "Pendulum-v1", steps=60_000)
     assert run.result["test_mean"] > -400.0
@@ -47,7 +46,6 @@ def test_both_paths_give_the_same(name: str, tmp_path: Path) -> None:
     one, other = (trained(tmp_path, name, f"{native}", steps=2048, native=native) for native in (True, False))
     assert (one.result["path"], other.result["path"]) == ("native", "general")
     assert one.digest() == other.digest()
-    assert trained(tmp_path, name, "third", steps=2048, seed=1001).digest() != one.digest()
 
 
 def test_the_policy_sees_as_it_did_when_it_was_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,7 @@ def test_a_class_of_ones_own_is_asked_too(chosen):
         ({"algorithm": "ppo", "preset": "other"}, "", "ppo", 0.25),
         ({"preset": "other"}, "", "ppo", 0.25),
         ({}, 'algorithm = "a2c"\n', "a2c", None),
+        ({"algorithm": "ppo"}, 'algorithm = "genetic"\n', "ppo", 0.95),
         ({}, "[ppo]\nclip = 0.1\n", "ppo", 0.95),
         ({}, "[genetic]\npopulation = 8\n", "genetic", None),
         ({"preset": "tutorial"}, "[genetic]\npopulation = 8\n", "genetic", None),
@@ -161,12 +162,42 @@ def test_a_preset_of_another_algorithm(cartwheel, line, end):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("--elites 2", "'--elites' of ppo; genetic has one"),
+        ("--population=3", "'--population' of ppo; genetic, random-search and others have one"),
+        ("--algorithm genetic --no-double", "'--no-double' of genetic; dqn has one"),
+    ],
+)
+def test_an_option_of_another_algorithm(cartwheel, line, error):
+    """Better than the option that is spelled most like it."""
+    assert cartwheel(f"train CartPole-v1 {line}") == (
+        2,
+        "",
+        f"cartwheel: error: unknown option {error}: give --algorithm too\n",
+    )
+    assert not Path("runs").exists()
+
+
+def test_an_option_of_another_algorithm_in_python():
+    with pytest.raises(UsageError, match=r"^unknown option 'elites' of ppo; genetic has one: give --algorithm too$"):
+        package.train("CartPole-v1", hooks=[], elites=2)
+    with pytest.raises(UsageError, match=r"^unknown option 'epoch' of ppo; did you mean 'epochs'"):
+        package.train("CartPole-v1", hooks=[], epoch=2)
+
+
 # --- how it is told ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def _no_page(monkeypatch):
     monkeypatch.setattr(page, "write_report", lambda run, environment: page.Report(run.report_path, None))
+
+
+def test_the_list_of_algorithms_ends_with_the_rule(cartwheel):
+    assert cartwheel("list algorithms").out.endswith(f"\n\n{RULE}\n")
+    assert RULE not in cartwheel("list environments").out
 
 
 @pytest.mark.usefixtures("_no_page")

@@ -62,10 +62,10 @@ class Theirs:
         draw = draw if self.noise else draw[:, 0]
         with torch.no_grad():
             old = self.distribution(obs).log_prob(draw)
-            value, following = (self.value(x)[:, 0].double() for x in (obs, torch.tensor(t.next_obs).reshape(obs.shape)))
-        shape = STEPS, LANES
-        A = torch.tensor(self.advantages(t, value.reshape(shape).numpy(), following.reshape(shape).numpy())).flatten()
-        return [self.update(obs[rows], draw[rows], old[rows], A[rows].float(), (A + value)[rows].float()) for rows in names]
+            values = [self.value(torch.tensor(x))[..., 0].double().numpy() for x in (t.obs, t.next_obs)]
+        A = self.advantages(t, *values)
+        A, target = (torch.tensor(x).float().flatten() for x in (A, A + values[0]))
+        return [self.update(obs[rows], draw[rows], old[rows], A[rows], target[rows]) for rows in names]
 
     def update(self, obs: Any, draw: Any, old: Any, A: Any, target: Any) -> dict[str, float]:
         s, one = self.settings, self.distribution(obs)
@@ -125,7 +125,7 @@ def test_two_phases_of_updates(box: bool) -> None:
         names.append(rows)
         return over(rows, *inputs)
 
-    agent._phase._step.over = noted  # type: ignore[method-assign]
+    agent._phase._step.over = noted  # type: ignore[assignment,method-assign]
     for seed in range(2):
         t = transitions(box, seed)
         none = np.zeros((1, 0))

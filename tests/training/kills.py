@@ -15,6 +15,14 @@ from cartwheel.training.trainer import Trainer
 
 WHEN = ("before", "within", "after")  # a generation's steps are taken, they are learnt from, it is saved
 
+#: What a child needs, and would load by itself only for a run.
+PRELOADED = (
+    "cartwheel.training.build",
+    "cartwheel.algorithms.gradients.episodes",
+    "cartwheel.algorithms.gradients.windows",
+    "cartwheel.experience.returns",
+)
+
 
 class Kind(NamedTuple):
     """What is trained, where and how."""
@@ -59,7 +67,7 @@ def killed(folder: Path, name: str, kind: Kind, generation: int, number: int) ->
     """A run that a signal has ended; a third of them save each generation, the others now and then."""
     often = (0.0, 0.01, 0.04)[number // len(WHEN) % 3]
     context = multiprocessing.get_context("forkserver")  # which has loaded all that a child needs
-    context.set_forkserver_preload([__name__, "cartwheel.training.build"])
+    context.set_forkserver_preload([__name__, *PRELOADED])
     child = context.Process(target=doomed, args=(folder, name, kind, generation, WHEN[number % 3], often))
     child.start()
     child.join()

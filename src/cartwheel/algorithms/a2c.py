@@ -38,6 +38,7 @@ class A2CSettings(ActorCriticSettings):
         1.0, "weight of what comes a step later in an advantage (lambda)", minimum=0.0, maximum=1.0
     )
     learning_rate: float = option(7e-4, "step size of Adam (alpha)", above=0.0, maximum=1e3)
+    scale_rewards: bool = option(True, "divide rewards by the running deviation of their discounted sums")
 
 
 class A2C(ActorCriticLearner):
@@ -66,5 +67,5 @@ ENTRY = Entry(
     settings=A2CSettings,
     presets={"one-step": {"lanes": 1, "stretch": 1, "gae_lambda": 0.0}},
     specify=specify,
-    general={"hidden": (64, 64), "activation": "tanh"},
+    general={"hidden": (64, 64), "activation": "tanh", "normalise": True},
 )

@@ -107,13 +107,26 @@ def specify(general: Any, own: Any) -> Specification:
 #: Tuned for the environments that they are called after.
 PRESETS: dict[str, dict[str, Any]] = {
     "cartpole-no-velocity": {
+        "steps": 100_000,
         "memory": "lstm",
         "stretch": 32,
         "sequence": 32,
         "epochs": 20,
         "minibatches": 2,
+        "scale_rewards": False,
         "gamma": 0.98,
         "gae_lambda": 0.8,
+        "learning_rate": 1e-3,
+        "anneal_steps": 100_000,
+    },
+    "pendulum-no-velocity": {
+        "steps": 100_000,
+        "memory": "gru",
+        "sequence": 32,
+        "scale_rewards": True,
+        "gamma": 0.95,
+        "gae_lambda": 0.9,
+        "noise_memory": 0.5,
         "learning_rate": 1e-3,
         "anneal_steps": 100_000,
     },
@@ -124,6 +137,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gamma": 0.999,
         "gae_lambda": 0.9,
         "noise_memory": 0.9,
+    },
+    "lunar-lander": {
+        "steps": 1_000_000,
+        "lanes": 16,
+        "stretch": 256,
+        "minibatches": 32,
+        "epochs": 4,
+        "gamma": 0.999,
+        "gae_lambda": 0.98,
+        "entropy": 0.01,
+        "anneal_steps": 1_000_000,
     },
 }
 

@@ -56,11 +56,10 @@ class ReinforceSettings(GradientSettings):
         1000, "the most steps of an episode; what lasts longer is broken off", minimum=1, maximum=1_000_000
     )
     learning_rate: float = option(1e-3, "step size of Adam (alpha)", above=0.0, maximum=1e3)
-    max_gradient: float = option(0.5, "longest gradient; longer ones are shortened", above=0.0, maximum=1e9)
     baseline: str = option(
         "normalised",
-        "what is taken off the returns: nothing, their mean, the mean before their deviation is divided by, or a value "
-        "that is learnt",
+        "what is taken off returns: nothing; their mean; their mean, and what is left is divided by their deviation; a "
+        "value that is learnt",
         choices=tuple(BASELINES),
     )
 

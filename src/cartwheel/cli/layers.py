@@ -83,7 +83,9 @@ def resolved_settings(
     )
     for name in options:
         if name not in general | own:
-            raise UsageError(f"unknown option {name!r} of {entry.name}; {did_you_mean(name, general | own)}")
+            raise UsageError(
+                f"unknown option {name!r} of {entry.name}; {who_has(name) or did_you_mean(name, general | own)}"
+            )
     named = entry.general
     if preset is not None:
         if preset not in entry.presets:
@@ -107,9 +109,19 @@ def resolved_settings(
 def _presets_near(preset: str, entry: Entry) -> str:
     """The end of an error line about a preset that the algorithm has not: who has it, or else what is like it."""
     having = [other.name for other in ALGORITHMS.values() if preset in other.presets]
-    if having:
-        return f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'} one: give --algorithm too"
-    return did_you_mean(preset, entry.presets)
+    return _who(having) or did_you_mean(preset, entry.presets)
+
+
+def who_has(name: str) -> str:
+    """The end of an error line about a setting that other algorithms have, if some have it."""
+    return _who([other.name for other in ALGORITHMS.values() if name in other.settings.__dataclass_fields__])
+
+
+def _who(algorithms: list[str]) -> str:
+    if len(algorithms) < 2:
+        return f"{algorithms[0]} has one: give --algorithm too" if algorithms else ""
+    *first, last = algorithms if len(algorithms) < 4 else [*algorithms[:2], "others"]
+    return f"{', '.join(first)} and {last} have one: give --algorithm too"
 
 
 def config_of(job: Job) -> dict[str, Any]:

@@ -32,19 +32,21 @@ def show(
     listings = {"algorithms": _algorithms, "environments": _environments}
     if what not in listings:
         raise UsageError(f"there is no list of {what!r}; {did_you_mean(what, listings)}")
-    print(table(listings[what]()))
+    print(listings[what]())
 
 
-def _algorithms() -> list[list[str]]:
+def _algorithms() -> str:
+    from cartwheel.algorithms.choice import RULE
     from cartwheel.algorithms.registry import ALGORITHMS
 
     heading = ["NAME", "WHAT IT IS", "PRESETS"]
-    return [heading, *([entry.name, entry.summary, ", ".join(entry.presets)] for entry in ALGORITHMS.values())]
+    rows = [heading, *([entry.name, entry.summary, ", ".join(entry.presets)] for entry in ALGORITHMS.values())]
+    return f"{table(rows)}\n\n{RULE}"
 
 
-def _environments() -> list[list[str]]:
+def _environments() -> str:
     from cartwheel.envs.environment import environment_ids
     from cartwheel.envs.native.registry import native_ids
 
     native = native_ids()
-    return [["ID", "PATH"], *([name, "native" if name in native else "general"] for name in environment_ids())]
+    return table([["ID", "PATH"], *([name, "native" if name in native else "general"] for name in environment_ids())])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import pairwise
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from cartwheel.algorithms.base import Entry
 from cartwheel.algorithms.choice import DEFAULT_ALGORITHM, RULE
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli import api
-from cartwheel.cli.layers import Layers
+from cartwheel.cli.layers import Layers, who_has
 from cartwheel.cli.options import env_args, options_of, with_options
 from cartwheel.cli.parsing import Runs, Switch, run_command
 from cartwheel.cli.progress import watching
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     name = _algorithm(arguments)
     entry = ALGORITHMS[name]
     title = f"Options of {name} (`--algorithm X --help` shows those of another)"
+    _check_names(arguments, entry)
     general = options_of(TrainSettings, "Options of every training", hide=unused(entry), defaults=entry.general)
     command = with_options(train, general, options_of(entry.settings, title))
     run_command(command, "train ENV [OPTIONS]", _EXAMPLES, arguments)
@@ -97,6 +100,16 @@ def _algorithm(arguments: Sequence[str]) -> str:
     if named is None and file is not None:
         named = Layers.read(file).chosen()
     return named or DEFAULT_ALGORITHM
+
+
+def _check_names(arguments: Sequence[str], entry: Entry) -> None:
+    """UsageError for an option of other algorithms: to name these helps more than an option that is spelled alike."""
+    known = {field.name for settings in (TrainSettings, entry.settings) for field in fields(settings)}
+    for word in arguments:
+        option = word.partition("=")[0]
+        name = option.removeprefix("--no-").removeprefix("--").replace("-", "_")
+        if option.startswith("--") and name not in known and (others := who_has(name)):
+            raise UsageError(f"unknown option {option!r} of {entry.name}; {others}")
 
 
 def _last(arguments: Sequence[str], option: str) -> str | None:

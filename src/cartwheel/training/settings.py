@@ -24,8 +24,8 @@ class TrainSettings:
     seed: int = option(0, "the number that all random numbers of the run follow from", minimum=0)
     workers: int = option(
         1,
-        "how many work side by side, at validation and test alone where single steps are learnt from; the result is "
-        "the same for any number",
+        "how many work side by side (where single steps are learnt from in compiled physics, or by Ray, at validation "
+        "and test alone); the result is the same for any number",
         minimum=1,
         maximum=1024,
     )
