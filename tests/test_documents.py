@@ -169,7 +169,7 @@ def test_the_opcodes_stand_on_their_page() -> None:
 
 def test_each_algorithm_has_its_page() -> None:
     for name in ALGORITHMS:
-        own, shared = ROOT / "docs" / "algorithms" / f"{name}.md", ("evolution-strategies", "tables")
+        own, shared = ROOT / "docs" / "algorithms" / f"{name}.md", ("evolution-strategies", "tables", "algorithms/ppo")
         page = text_of(own) if own.exists() else "".join(text_of(ROOT / "docs" / f"{one}.md") for one in shared)
         wanted = {("options", name)} | ({("presets", name)} if ALGORITHMS[name].presets else set())
         assert wanted <= {(kind, of) for kind, of, _ in MARKED.findall(page)}

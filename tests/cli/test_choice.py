@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 
 import cartwheel as package
-from cartwheel.algorithms.choice import DEFAULT_ALGORITHM, RULE, choose
+from cartwheel.algorithms.choice import DEFAULT_ALGORITHM, RULE
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli.layers import Layers
 from cartwheel.errors import UsageError
 from cartwheel.reports import page
-from cartwheel.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from cartwheel.training.hooks import Hook
 
 TINY = "--hidden 4 --lanes 2 --stretch 8 --minibatches 2 --epochs 1 --generations 2"
-NOTE = "no algorithm named: for discrete actions, ppo (docs/learning/policies.md; --algorithm takes another)"
+NOTE = (
+    "no algorithm named: ppo, for discrete and continuous actions "
+    "(docs/learning/policies.md; --algorithm takes another)"
+)
 PENDULUM = 'environment = "Pendulum-v1"\n'
 
 
@@ -32,10 +34,9 @@ class Prepared(Exception):  # noqa: N818 (no error)
 def chosen(monkeypatch, tmp_path):
     """What a call of `train` comes to: the algorithm's name, the general settings and its own.
 
-    PPO's preset for continuous actions is another here, whose values are known.
+    PPO's only preset is another here, whose value is known.
     """
-    continuous = {"normalise": False, "hidden": (3,), "gae_lambda": 0.5}
-    known = dataclasses.replace(ALGORITHMS["ppo"], presets={"continuous": continuous, "other": {"gae_lambda": 0.25}})
+    known = dataclasses.replace(ALGORITHMS["ppo"], presets={"other": {"gae_lambda": 0.25}})
     monkeypatch.setitem(ALGORITHMS._entries, "ppo", known)
     monkeypatch.chdir(tmp_path)
     found = []
@@ -57,52 +58,16 @@ def chosen(monkeypatch, tmp_path):
 # --- the rule ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("space", "preset", "kind"),
-    [
-        (Discrete(2), None, "discrete"),
-        (MultiDiscrete((2,), (2, 3), (0, 0)), None, "discrete"),
-        (MultiBinary((4,)), None, "discrete"),
-        (Box((1,), (-1.0,), (1.0,)), "continuous", "continuous"),
-    ],
-)
-def test_the_actions_decide(space, preset, kind):
-    choice = choose(space)
-    assert choice.preset == preset
-    assert choice.why.startswith(f"for {kind} actions, ppo")
-    assert (preset or "ppo") in choice.why
-
-
 def test_what_is_chosen_is_there():
     assert DEFAULT_ALGORITHM in ALGORITHMS
-    assert choose(Box((1,), (-1.0,), (1.0,))).preset in ALGORITHMS[DEFAULT_ALGORITHM].presets
-    assert RULE == "Where none is named: ppo; for continuous actions, with --preset continuous."
+    assert RULE == "Where none is named: ppo, for discrete and continuous actions alike."
 
 
-def test_discrete_actions_are_learnt_by_the_defaults(chosen):
-    name, general, own = chosen("CartPole-v1")
+@pytest.mark.parametrize("environment", ["CartPole-v1", "Pendulum-v1"])
+def test_what_is_learnt_is_learnt_by_the_defaults(chosen, environment):
+    name, general, own = chosen(environment)
     assert (name, general.memory, general.hidden) == ("ppo", "none", ALGORITHMS["ppo"].general["hidden"])
     assert own == ALGORITHMS["ppo"].settings()
-
-
-def test_continuous_ones_by_the_preset(chosen):
-    name, general, own = chosen("Pendulum-v1")
-    assert (name, general.hidden, general.normalise, own.gae_lambda) == ("ppo", (3,), False, 0.5)
-
-
-def test_what_is_given_goes_before_the_file_and_that_before_the_preset_that_is_chosen(chosen):
-    Path("mine.toml").write_text(PENDULUM + "[train]\nnormalise = true\nhidden = [7]\nseed = 4\n")
-    name, general, own = chosen(None, config="mine.toml", hidden=(5,))
-    assert (name, general.hidden, general.normalise, general.seed) == ("ppo", (5,), True, 4)
-    assert own.gae_lambda == 0.5
-    assert chosen("Pendulum-v1", gae_lambda=0.75)[2].gae_lambda == 0.75
-
-
-def test_a_class_of_ones_own_is_asked_too(chosen):
-    from gymnasium.envs.classic_control import PendulumEnv
-
-    assert chosen(PendulumEnv)[2].gae_lambda == 0.5
-    assert chosen(PendulumEnv, env_args={"g": 9.0})[1].env_args == {"g": 9.0}
 
 
 @pytest.mark.parametrize(

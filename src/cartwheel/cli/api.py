@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.choice import DEFAULT_ALGORITHM, choose
+from cartwheel.algorithms.choice import DEFAULT_ALGORITHM, NOTE
 from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli.arguments import checked_arguments
 from cartwheel.cli.layers import Layers, config_of, resolved_settings
@@ -62,12 +62,11 @@ def train(
     """Train a controller until it has solved the environment or the budget ends; returns the run.
 
     `environment` is a Gymnasium id (`module:Id` too), or a class or factory of your own; `config` is the path of a
-    run's config.toml, to repeat it. Where neither names an algorithm, ppo is taken, with the preset `continuous` for
-    continuous actions, and a note says so. `options` are the fields of `TrainSettings` and of the algorithm's settings
-    (`cartwheel train --help` lists them); what is given here goes before the configuration file, that before the
-    preset, that before the defaults. A run's own file is complete and takes no preset. The folder `runs/name` holds
-    everything; without a name a free one is made. `hooks` are told of the run's events; by default its progress is
-    shown.
+    run's config.toml, to repeat it. Where neither names an algorithm, ppo is taken, and a note says so. `options` are
+    the fields of `TrainSettings` and of the algorithm's settings (`cartwheel train --help` lists them); what is given
+    here goes before the configuration file, that before the preset, that before the defaults. A run's own file is
+    complete and takes no preset. The folder `runs/name` holds everything; without a name a free one is made. `hooks` are
+    told of the run's events; by default its progress is shown.
 
     Raises UsageError for what can't be done, before anything is written; EnvironmentFault if the environment fails;
     Interrupted after Ctrl-C, the state saved.
@@ -78,21 +77,15 @@ def train(
     if environment is None:
         environment = trusted(layers.environment, config or "the call")
     settings, algorithm_settings = resolved_settings(entry, options, layers, preset)
-    from cartwheel.envs.environment import find_environment
     from cartwheel.storage.run import Run
     from cartwheel.training.build import prepare
 
     with _default(hooks) as watching:
-        choice = None
-        if named is None and preset is None:
-            found = find_environment(environment, settings.env_args, settings.max_episode_steps)
-            choice = choose(found.action_space)
-            settings, algorithm_settings = resolved_settings(entry, options, layers, choice.preset)
         job = prepare(entry, environment, settings, algorithm_settings)
         run = Run.create(Path(runs), name, config_of(job))
-        if choice is not None:
+        if named is None and preset is None:
             for hook in watching:
-                hook.note(f"no algorithm named: {choice.why} (docs/learning/policies.md; --algorithm takes another)")
+                hook.note(NOTE)
         return _train(job, run, watching)
 
 

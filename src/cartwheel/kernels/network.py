@@ -178,9 +178,7 @@ def forward(
 
 
 @compiled()
-def decide(
-    lanes: int, layers: Any, source: int, groups: Any, squashed: bool, low: Any, high: Any, action: Any
-) -> None:
+def decide(lanes: int, layers: Any, source: int, groups: Any, squashed: bool, low: Any, high: Any, action: Any) -> None:
     """Greedy actions (a, L) for the outputs layers[source] of the first `lanes` lanes."""
     if groups.shape[0] > 0:
         _choose(lanes, layers, source, groups, action)

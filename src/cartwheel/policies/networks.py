@@ -255,9 +255,9 @@ class RecurrentNetwork(LayeredNetwork):
         names = ("x2h/W", "h2h/W", "x2h/b") if self.cell == "rnn" else ("Wx", "Wh", "b")
         cells = [weights[f"cells/{name}"] for name in names]
         if self.cell == "lstm":
-            hs, c = F.lstm(xs, h, memory[:, units:], *cells, resets)
+            hs, c = F.lstm(xs, h, memory[:, units:], *(*cells, resets))
             return hs, F.concat([hs[-1], c], axis=1)
-        hs = {"rnn": F.rnn, "gru": F.gru}[self.cell](xs, h, *cells, resets)
+        hs = {"rnn": F.rnn, "gru": F.gru}[self.cell](xs, h, *(*cells, resets))
         return hs, hs[-1]
 
 
