@@ -1400,6 +1400,41 @@ FAULTS = [
         "self.model.values(obs)",
         "algorithms/test_ppo_agent.py",
     ),
+    Fault(
+        "REINFORCE that climbs down",
+        "algorithms/reinforce.py",
+        "policy, entropy = -mean(batch.log_prob * batch.advantage)",
+        "policy, entropy = mean(batch.log_prob * batch.advantage)",
+        "algorithms/test_reinforce.py",
+    ),
+    Fault(
+        "REINFORCE that takes a time limit for an end",
+        "algorithms/reinforce.py",
+        "rest = mean / (1.0 - gamma) if gamma < 1.0 else",
+        "rest = 0.0 * mean if gamma < 1.0 else",
+        "algorithms/test_reinforce.py",
+    ),
+    Fault(
+        "the value of what was seen for that of what followed a limit",
+        "algorithms/reinforce.py",
+        "before.following if self._learnt else",
+        "before.value if self._learnt else",
+        "algorithms/test_reinforce.py",
+    ),
+    Fault(
+        "rows that fill up an episode counted",
+        "algorithms/gradients/episodes.py",
+        "1.0 / taken.shape[1], np.float32)",
+        "1.0 / len(draw), np.float32)",
+        "algorithms/test_reinforce.py",
+    ),
+    Fault(
+        "a step after an episode's end learnt from",
+        "algorithms/gradients/agent.py",
+        "[:, None] < transitions.taken",
+        "[:, None] <= transitions.taken",
+        "algorithms/test_reinforce.py",
+    ),
 ]
 
 

@@ -65,8 +65,8 @@ def train(
     run's config.toml, to repeat it. Where neither names an algorithm, ppo is taken, and a note says so. `options` are
     the fields of `TrainSettings` and of the algorithm's settings (`cartwheel train --help` lists them); what is given
     here goes before the configuration file, that before the preset, that before the defaults. A run's own file is
-    complete and takes no preset. The folder `runs/name` holds everything; without a name a free one is made. `hooks` are
-    told of the run's events; by default its progress is shown.
+    complete and takes no preset. The folder `runs/name` holds everything; without a name a free one is made. `hooks`
+    are told of the run's events; by default its progress is shown.
 
     Raises UsageError for what can't be done, before anything is written; EnvironmentFault if the environment fails;
     Interrupted after Ctrl-C, the state saved.
