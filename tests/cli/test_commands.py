@@ -279,7 +279,7 @@ def test_help_of_an_algorithm_shows_its_options(cartwheel):
 def test_help_says_what_is_taken_where_no_algorithm_is_named(cartwheel):
     page = cartwheel("train --help").out
     assert page == cartwheel("train CartPole-v1 --algorithm ppo --help").out
-    assert "Where none is named: ppo; for continuous actions, with --preset continuous." in re.sub(r"[│\s]+", " ", page)
+    assert "Where none is named: ppo, for discrete and continuous actions alike." in re.sub(r"[│\s]+", " ", page)
 
 
 @pytest.mark.parametrize(
