@@ -11,7 +11,7 @@ help:
 	@echo "make demo          train a CartPole controller and look at it (SEED=$(SEED))"
 	@echo "make test          the tests"
 	@echo "make test-slow     the proofs that take minutes"
-	@echo "make test-oracles  nn against PyTorch, DeZero and the array API (installs them)"
+	@echo "make test-oracles  against PyTorch, DeZero, the array API and stable-baselines3 (installs them)"
 	@echo "make test-ray      the Ray executor on clusters of this machine (installs Ray)"
 	@echo "make check         format, lint and types"
 	@echo "make bench         all benchmarks; their figures go to docs/benchmarks.md"
@@ -28,7 +28,7 @@ test-slow: .venv/dev
 	$(BIN)/pytest -m slow
 
 test-oracles: .venv/oracles
-	$(BIN)/pytest -rs tests/nn
+	$(BIN)/pytest -rs tests/nn tests/policies/test_act_evaluation.py
 
 # What Ray leaves open at its end is no fault of a test's.
 test-ray: .venv/ray
@@ -81,7 +81,7 @@ endef
 	$(call install,-e . --group bench)
 
 .venv/oracles: .venv/dev
-	@echo "installing PyTorch, DeZero and array-api-strict into .venv ..."
+	@echo "installing PyTorch, DeZero, array-api-strict and stable-baselines3 into .venv ..."
 	@$(TORCH)
 	$(call install,--group oracles)
 

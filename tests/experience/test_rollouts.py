@@ -539,7 +539,11 @@ def test_environments_are_made_when_needed_kept_and_closed() -> None:
     assert [env.closed for env in made] == [1] * 4
 
 
-@pytest.mark.parametrize("environment", [CARTPOLE, corridor(), find_environment(lambda: Corridor(length=3))], ids=str)
+@pytest.mark.parametrize(
+    "environment",
+    [CARTPOLE, corridor(), find_environment(lambda: Corridor(length=3))],
+    ids=["name", "class", "function"],
+)
 def test_a_rollout_can_be_sent_to_another_process(environment: Environment) -> None:
     for rollout in rollouts(environment, MLP((5,))):
         thetas, seeds = population(rollout.network, 5), np.arange(2)

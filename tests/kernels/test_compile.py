@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import numba
 import pytest
 
 from cartwheel.kernels import compile as compiling
@@ -126,3 +128,18 @@ def test_a_torn_cache_heals(tmp_path: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         assert run(tmp_path, cache)[0] == 20
+
+
+def test_each_signature_of_a_function_has_an_index_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one index two processes that compile at once could leave one's code under the other's signature."""
+    monkeypatch.setenv("CARTWHEEL_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path)
+    compiling._cache_folder.cache_clear()
+    (tmp_path / "doubling.py").write_text("def double(x):\n    return x + x\n")
+    double = importlib.import_module("doubling").double
+    for number in (numba.float32, numba.float64):
+        compiling.compiled(number(number))(double)
+    compiling._cache_folder.cache_clear()
+    indexes = list(tmp_path.rglob("*.nbi"))
+    assert len(indexes) == len({path.parent for path in indexes}) == 2
+    assert len(list(tmp_path.rglob("*.nbc"))) == 2

@@ -3,6 +3,9 @@
 Numba's own cache notices a change of the file that a function stands in, but not of a helper in another file: the
 caller goes on with the old one. So each module's functions are kept in a folder named after a hash of that module's
 source and of every source that it imports. A cache folder that can't be written costs time, nothing else.
+
+Each signature has a folder of its own in there. Numba numbers the signatures of a function in one index, which two
+processes may read before either has written: then one's code would be found under the other's signature.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ def _compile(function: F, signature: Any, inline: str) -> F:
         return _jitted(function, None, inline, None)
     folder = _cache_folder(function.__module__)
     if folder is not None:
+        folder /= hashlib.sha256(str(signature).encode()).hexdigest()[:8]
         try:
             return _jitted(function, signature, inline, folder)
         except Exception:  # whatever Numba stumbles over in its files; an error of the function's own comes again below
