@@ -15,6 +15,7 @@ from cartwheel.algorithms.ppo import PPO, PPOSettings
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Experience, Transitions
 from cartwheel.nn import functions as F
+from cartwheel.policies.distributions.outputs import numbered
 from cartwheel.policies.specification import Stochastic
 
 INPUTS, LANES, STEPS = 2, 2, 8
@@ -244,7 +245,7 @@ def test_an_update_is_that_of_numpy(kind: str, shared: bool, clip_value: float, 
     exact = slope(lambda at: plain_loss(at, batch, agent.settings, kind)[0], theta)
     _, wanted = plain_loss(theta, batch, agent.settings, kind)
     with nn.debug():
-        found = phase._step(*batch)
+        found = phase._step(batch[0], numbered(KINDS[kind], batch[1]), *batch[2:])
     assert {name: float(one.data) for name, one in found.items()} == pytest.approx(
         {**wanted, "gradient_norm": np.linalg.norm(exact)}, rel=1e-4, abs=1e-5
     )

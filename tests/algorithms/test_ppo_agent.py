@@ -202,12 +202,13 @@ def test_choices_are_drawn_by_numbers_from_0_to_1(kind: str) -> None:
 
 # --- states -----------------------------------------------------------------------------------------------------------
 
-OPTIONS = {"scale_rewards": True, "noise_memory": 0.5, "minibatches": 4, "epochs": 2}
+OPTIONS = {"scale_rewards": True, "minibatches": 4, "epochs": 2}
+STAYS = {"box": {"noise_memory": 0.5}}
 
 
 @each_kind
 def test_the_state_has_what_is_needed_and_what_acts_is_the_policy_alone(kind: str) -> None:
-    agent = made(kind, **OPTIONS)
+    agent = made(kind, **OPTIONS, **STAYS.get(kind, {}))
     told(agent, transitions(kind))
     assert agent.state().keys() == {
         *("generation", "steps", "recent", "noise", "model/theta", "model/adam/step", "model/adam/m", "model/adam/v"),
@@ -234,7 +235,7 @@ def foreign(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_foreign_states_are_refused_and_change_nothing() -> None:
-    agent, other = made("box", **OPTIONS), made("box", **OPTIONS)
+    agent, other = (made("box", **OPTIONS, **STAYS["box"]) for _ in range(2))
     for seed in range(2):
         told(agent, transitions("box", seed))
     told(other, transitions("box", 7))
@@ -249,7 +250,7 @@ def test_foreign_states_are_refused_and_change_nothing() -> None:
 
 @each_kind
 def test_who_is_restored_goes_on_as_if_nothing_had_been(kind: str) -> None:
-    agent = made(kind, **OPTIONS)
+    agent = made(kind, **OPTIONS, **STAYS.get(kind, {}))
     told(agent, transitions(kind, 0))
     twin = PPO(PPOSettings(**vars(agent.settings)), agent.network, 5)
     twin.restore(dict(reversed(agent.state().items())))

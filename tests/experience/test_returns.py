@@ -313,3 +313,11 @@ def test_a_restored_scale_goes_on_as_if_nothing_had_been() -> None:
     assert ways[0].deviation == ways[1].deviation != first.deviation
     assert ways[0].moments.mean.tobytes() == ways[1].moments.mean.tobytes()
     assert ways[0].sums.tobytes() == ways[1].sums.tobytes()
+
+
+def test_sums_that_hardly_differ_are_divided_by_a_share_of_their_mean() -> None:
+    """Rewards of 100 and 101, an episode each: clipped to 10 deviations, 0.5 each, they would all be the same."""
+    reward = np.array([[100.0], [101.0]] * 8)
+    scale = RewardScale.none(1, 0.99).merged(reward, np.ones(reward.shape, np.bool_), np.array([16]))
+    assert scale.deviation == pytest.approx(2.0 * 100.5 / 10.0)
+    np.testing.assert_allclose(scale.apply(reward), reward / 20.1)

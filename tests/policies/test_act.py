@@ -319,3 +319,13 @@ def test_it_acts_wherever_it_is(tmp_path: Path, before: str, variables: dict[str
     assert done.returncode == 0, done.stderr
     got = [[float(number) for number in line.split()] for line in done.stdout.splitlines()]
     np.testing.assert_allclose(got, episode(load_policy(file), shown)[0], rtol=1e-5)
+
+
+def test_what_is_no_generator_and_no_batch_is_said() -> None:
+    space = Box((3,), (-1.0,) * 3, (1.0,) * 3)
+    network = build_network(MLP((4,)), space, Discrete(2))
+    policy = Policy(MLP((4,)), space, Discrete(2), network.initial(np.random.default_rng(0), 1)[0])
+    with pytest.raises(UsageError, match="rng: expected a NumPy Generator, or None, got 0"):
+        policy.act(np.zeros(3, np.float32), rng=0)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="expected at least one observation, got none"):
+        policy.predict(np.zeros((0, 3), np.float32))

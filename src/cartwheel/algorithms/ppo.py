@@ -65,7 +65,7 @@ class PPO(ActorCriticLearner):
     def loss(self, batch: Any) -> tuple[Any, dict[str, Any]]:
         """Eq. 7 and 9."""
         s, mean, advantage = self.settings, batch.mean, batch.advantage
-        if s.normalise_advantages:
+        if s.normalise_advantages and advantage.shape[0] > 1:  # one has no spread
             centred = advantage - mean(advantage)
             advantage = centred / (F.sqrt(mean(centred * centred)) + 1e-8)
         step = batch.log_prob - batch.old_log_prob

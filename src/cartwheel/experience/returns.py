@@ -99,8 +99,9 @@ class RewardScale:
     """Rewards are divided by the deviation of all discounted sums S so far, in all lanes; their mean is not taken off.
 
     `moments` are those of S, one number; `sums (N,)` is S of each lane's open episode, 0 between two. Both belong into
-    a checkpoint, and not into a policy's file. Deviation from baselines: a stretch is learnt from as a whole, and all
-    of its rewards are divided by one number, where baselines goes on row by row.
+    a checkpoint, and not into a policy's file. Deviations from baselines: a stretch is learnt from as a whole, and all
+    of its rewards are divided by one number, where baselines goes on row by row; and sums that hardly differ are
+    divided by a share of their mean, or rewards that are large and alike would all be clipped to the same.
     """
 
     gamma: float
@@ -143,7 +144,8 @@ class RewardScale:
         """What rewards are divided by; 1 before there are two."""
         if self.moments.count < 2:
             return 1.0
-        return float(np.sqrt(self.moments.squares[0] / self.moments.count + _EPSILON))
+        deviation = float(np.sqrt(self.moments.squares[0] / self.moments.count + _EPSILON))
+        return max(deviation, 2.0 * abs(float(self.moments.mean[0])) / LARGEST)
 
     def apply(self, reward: NDArray[Any]) -> Floats:
         """Scaled rewards, in the shape of `reward`, clipped to `LARGEST`."""

@@ -106,10 +106,11 @@ class ActionHead:
 def _whole(column: NDArray[np.float32], space: Box) -> Array:
     """Whole numbers, clipped as Python's, which do not wrap around: a float may be rounded beyond the type's range."""
     limits = np.iinfo(space.dtype)
-    numbers = [
-        min(max(round(float(number)), math.ceil(low), limits.min), math.floor(high), limits.max)
-        for number, low, high in zip(column, space.low, space.high, strict=True)
-    ]
+    numbers = []
+    for number, low, high in zip(column, space.low, space.high, strict=True):
+        least = limits.min if low == -math.inf else max(math.ceil(low), limits.min)
+        most = limits.max if high == math.inf else min(math.floor(high), limits.max)
+        numbers.append(min(max(round(float(number)), least), most))
     return np.array(numbers, space.dtype).reshape(space.shape)
 
 
@@ -131,5 +132,5 @@ def action_head(space: Space, squashed: bool = True) -> ActionHead:
             return ActionHead(space, (), space.low, space.high, squashed)
         case _:
             raise UsageError(
-                f"can't act in the space {space}: expected Discrete, MultiDiscrete, MultiBinary or a bounded Box"
+                f"can't act in the space {space}: expected Discrete, MultiDiscrete, MultiBinary or a Box of numbers"
             )

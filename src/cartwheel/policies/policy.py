@@ -85,6 +85,8 @@ class Policy:
             found = compiled.act(obs if direct else self._flat(obs), None if memory is None else self._memory(memory))
             if found is not None:
                 return found
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise UsageError(f"rng: expected a NumPy Generator, or None, got {one_line(repr(rng))}")
         flat = self._flat(obs)
         if self.normalisation is not None:
             flat = self.normalisation.apply(flat)
@@ -159,6 +161,8 @@ class Policy:
         if shape is None or np.ndim(observation) != len(shape) + 1:
             anew = episode_start is not None and bool(np.any(episode_start))
             return self.act(observation, None if anew else state, rng)
+        if not len(observation):
+            raise UsageError("expected at least one observation, got none")
         count, starts = len(observation), np.asarray(False if episode_start is None else episode_start, bool)
         if starts.shape not in ((), (1,), (count,)):
             raise UsageError(f"expected an episode_start for each of {count} observations, got shape {starts.shape}")

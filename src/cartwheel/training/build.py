@@ -65,9 +65,16 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             "take a smaller network or population"
         ) from None
     check_room(entry.name, algorithm.room)
-    if settings.steps is not None and entry.by_steps and algorithm.lanes * algorithm.settings.stretch > settings.steps:
+    warnings = [*warnings, *_annealed(settings, algorithm_settings)]
+    whole = getattr(algorithm, "to_end", False)  # its stretches may be shorter
+    if (
+        settings.steps is not None
+        and entry.by_steps
+        and not whole
+        and algorithm.lanes * algorithm.settings.stretch > settings.steps
+    ):
         raise UsageError(
-            f"--steps: expected a budget of a stretch at least, {algorithm.lanes} lanes times "
+            f"--steps: expected a budget of a stretch at least, {algorithm.lanes:,} lanes times "
             f"{algorithm.settings.stretch:,} steps, got {settings.steps:,}; shorten --stretch"
         )
     executor = make_executor(settings.workers, rollout.path, settings.executor, settings.address, settings.patience)
@@ -85,6 +92,14 @@ def _collector(rollout: Rollout, settings: TrainSettings, lanes: int) -> Collect
         return make_crew(station, workers, settings.executor, settings.patience) or Here(station)
 
     return make_collector(rollout, settings.seed, lanes, hire)
+
+
+def _annealed(settings: TrainSettings, own: Any) -> list[str]:
+    """A warning where a budget goes on after the step size has fallen to 0."""
+    last = getattr(own, "anneal_steps", 0)
+    if not last or settings.steps is None or settings.steps <= last:
+        return []
+    return [f"the step size is 0 after {last:,} steps (--anneal-steps): the rest of {settings.steps:,} teaches nothing"]
 
 
 @contextmanager

@@ -117,6 +117,8 @@ class Trainer:
             except Exception:
                 if not self._changing:
                     self._save(metrics)
+                elif self.judge.champion is not None:  # of a torn state the policy that was judged best is whole
+                    self._write_policy(self.judge.champion)
                 raise
         finally:
             metrics.close()

@@ -42,6 +42,8 @@ class PolicyGradient(Learner):
         from cartwheel.experience.returns import RewardScale
 
         super().__init__(settings, network, seed)
+        if network.groups and settings.noise_memory:
+            raise UsageError("--noise-memory: expected 0 where actions are choices: these are drawn one by one")
         self._phase = self._made_phase()
         rng = generator(seed, Purpose.INITIAL)
         self._phase.model.theta = first_weights(self._phase.model, rng, float(np.log(settings.first_deviation)))
@@ -98,10 +100,11 @@ class PolicyGradient(Learner):
         if settings.scale_rewards:
             self._scale = self._scale.merged(reward, t.boundary, t.taken)
             reward = self._scale.apply(reward)
-        before = self._phase.before(t)
-        advantage, target = self._weighed(t, reward, before)
-        self._phase.rate[...] = settings.learning_rate * self._left
-        found = self._update(self._phase.updates(t, before, advantage, target, self._rng))
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of that is looked for
+            before = self._phase.before(t)
+            advantage, target = self._weighed(t, reward, before)
+            self._phase.rate[...] = settings.learning_rate * self._left
+            found = self._update(self._phase.updates(t, before, advantage, target, self._rng))
         check_finite(self.name, found)
         assert request.stretch is not None
         assert request.stretch.noise is not None

@@ -80,8 +80,7 @@ class EpisodePhase(Phase):
     ) -> Callable[[int, int], dict[str, Floats]]:
         """The one update, by all steps."""
         taken = steps_taken(transitions)
-        assert transitions.draw is not None
-        draw = transitions.draw[taken].astype(np.int64 if self.network.groups else np.float32)
+        draw = self.drawn(transitions)[taken]
         weight = np.full(len(draw), 1.0 / taken.shape[1], np.float32)
         floats = (array[taken].astype(np.float32) for array in (advantage, target))
         inputs, rows = (transitions.obs[taken], draw, *floats, weight), rows_of(len(draw), self._most)

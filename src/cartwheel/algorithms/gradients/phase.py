@@ -14,7 +14,7 @@ from cartwheel.experience.records import Transitions
 from cartwheel.nn import functions as F
 from cartwheel.nn.capture import capture
 from cartwheel.nn.optimizers.hooks import ClipGrad
-from cartwheel.policies.distributions.outputs import Actions
+from cartwheel.policies.distributions.outputs import Actions, numbered
 
 Floats = NDArray[np.float32]
 
@@ -95,6 +95,11 @@ class Phase(ABC):
         """The distributions (B,) of outputs (B, o)."""
         network = self.network
         return Actions(network.groups, outputs, self.model.policy.log_std if network.deviations else None)
+
+    def drawn(self, transitions: Transitions) -> Any:
+        """What was drawn (T, N, a), as `Actions` take it."""
+        assert transitions.draw is not None
+        return numbered(self.network.groups, transitions.draw)
 
     def descend(self, batch: Batch) -> dict[str, Any]:
         """A step of Adam down the loss; the figures, the norm of the gradient among them."""

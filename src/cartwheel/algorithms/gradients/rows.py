@@ -34,15 +34,9 @@ class RowPhase(Phase):
     def before(self, transitions: Transitions) -> Look:
         """In one call."""
         t, shape = transitions, transitions.reward.shape
-        inputs = flat(t.obs), flat(t.next_obs), *([self.drawn(t)] if self.ratio else [])
+        inputs = flat(t.obs), flat(t.next_obs), *([flat(self.drawn(t))] if self.ratio else [])
         found = [one.data.reshape(shape) for one in self._look(*inputs)]
         return Look(found[2] if self.ratio else np.zeros(shape, np.float32), found[0], found[1])
-
-    def drawn(self, transitions: Transitions) -> Any:
-        """What was drawn (T N, a), whole numbers for choices."""
-        assert transitions.draw is not None
-        draw = flat(transitions.draw)
-        return draw.astype(np.int64) if self.network.groups else draw
 
     def step(
         self, obs: Any, draw: Any, old_log_prob: Any, old_value: Any, advantage: Any, target: Any
@@ -59,7 +53,7 @@ class RowPhase(Phase):
         """Minibatches of equal size; each epoch takes each row once, in an order of its own."""
         t, rows = transitions, advantage.size
         numbers = (before.log_prob, before.value, advantage.astype(np.float32), target.astype(np.float32))
-        inputs = [flat(t.obs), self.drawn(t), *(array.reshape(rows) for array in numbers)]
+        inputs = [flat(t.obs), flat(self.drawn(t)), *(array.reshape(rows) for array in numbers)]
 
         def run(epochs: int, minibatches: int) -> dict[str, Floats]:
             if epochs * minibatches == 1:

@@ -21,7 +21,7 @@ class GradientSettings(LearnerSettings):
     )
     scale_rewards: bool = option(False, "divide rewards by the running deviation of their discounted sums")
     first_deviation: float = option(
-        1.0, "deviation of a Box's numbers at first, in halves of their range", above=0.0, maximum=1e3
+        1.0, "deviation of a Box's numbers at first, in halves of their range", minimum=1e-6, maximum=1e3
     )
     noise_memory: float = option(
         0.0,

@@ -68,11 +68,6 @@ class WindowPhase(Phase):
         found = [one.data.reshape(shape) for one in self._look(*inputs)]
         return Look(found[2] if self.ratio else np.zeros(shape, np.float32), found[0], found[1])
 
-    def drawn(self, transitions: Transitions) -> Any:
-        """What was drawn (T, N, a), whole numbers for choices."""
-        assert transitions.draw is not None
-        return transitions.draw.astype(np.int64) if self.network.groups else transitions.draw
-
     def step(self, memory: Any, obs: Any, begins: Any, draw: Any, mask: Any, *numbers: Any) -> dict[str, Any]:
         """One update by windows: memory (B, m), obs (B, L, d), draw (B, L, a), the others (B, L)."""
         outputs, value = self.model(F.swapaxes(obs, 0, 1), memory, F.transpose(begins))  # L before B from here on
