@@ -1435,6 +1435,41 @@ FAULTS = [
         "[:, None] <= transitions.taken",
         "algorithms/test_reinforce.py",
     ),
+    Fault(
+        "choices of later groups taken for those of the first",
+        "policies/distributions/outputs.py",
+        "+ np.cumsum([0, *groups[:-1]])",
+        "+ 0 * np.cumsum([0, *groups[:-1]])",
+        "algorithms/test_ppo.py",
+    ),
+    Fault(
+        "rewards that are alike all clipped",
+        "experience/returns.py",
+        "max(deviation, 2.0 * abs(",
+        "max(deviation, 0.0 * abs(",
+        "experience/test_returns.py",
+    ),
+    Fault(
+        "the advantage of a single step normalised away",
+        "algorithms/ppo.py",
+        " and advantage.shape[0] > 1:",
+        ":",
+        "algorithms/test_gradient_spaces.py",
+    ),
+    Fault(
+        "the best policy lost with an update that breaks",
+        "training/trainer.py",
+        "elif self.judge.champion is not None:",
+        "elif False:",
+        "algorithms/test_gradient_spaces.py",
+    ),
+    Fault(
+        "whole numbers without bounds not clipped to their type",
+        "policies/actions.py",
+        "limits.min if low == -math.inf else",
+        "",
+        "algorithms/test_gradient_spaces.py",
+    ),
 ]
 
 
