@@ -143,3 +143,19 @@ def test_each_signature_of_a_function_has_an_index_of_its_own(tmp_path: Path, mo
     indexes = list(tmp_path.rglob("*.nbi"))
     assert len(indexes) == len({path.parent for path in indexes}) == 2
     assert len(list(tmp_path.rglob("*.nbc"))) == 2
+
+
+def test_another_process_compiles_what_was_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, and only where there is a second processor for it."""
+    monkeypatch.setenv("CARTWHEEL_CACHE_DIR", str(tmp_path))
+    before = len(compiling._ASIDE)
+    compiling._cache_folder.cache_clear()
+    for processors in (1, 2):
+        monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
+        compiling.compile_aside("returns", "so_far")
+        assert len(compiling._ASIDE) == before + processors - 1
+    assert compiling._ASIDE[-1].wait(60) == 0
+    assert list(tmp_path.rglob("returns.so_far-*.nbi"))
+    compiling.compile_aside("returns", "so_far")
+    compiling._cache_folder.cache_clear()
+    assert len(compiling._ASIDE) == before + 1

@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -93,6 +94,23 @@ def cache_root() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "cartwheel"
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cartwheel"
+
+
+def compile_aside(module: str, kernel: str) -> None:
+    """Have another process compile a module's kernels meanwhile, where none called `kernel` was ever kept.
+
+    For what is wanted in some seconds: a first run takes less time so, on machines with a second processor.
+    """
+    alone = (os.cpu_count() or 1) < 2 or numba.config.DISABLE_JIT or not sys.executable
+    if alone or _cache_folder(__name__) is None or any(cache_root().glob(f"*/*/*/{module}.{kernel}-*.nbi")):
+        return
+    command = [sys.executable, "-c", f"import cartwheel.kernels.{module}"]
+    nothing = subprocess.DEVNULL
+    _ASIDE.append(subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True))
+
+
+#: Nobody waits for them: they end by themselves, or with the machine.
+_ASIDE: list[Any] = []
 
 
 @functools.cache

@@ -7,6 +7,7 @@ so is what they collect, to the bit.
 from cartwheel.experience.collectors.base import Collector
 from cartwheel.experience.rollouts import GeneralRollout, NativeRollout, Rollout
 from cartwheel.experience.stations import Here, Hire, Station, Stations
+from cartwheel.kernels.compile import compile_aside
 
 __all__ = ["Collector", "Here", "Hire", "Station", "Stations", "make_collector"]
 
@@ -19,6 +20,7 @@ def make_collector(rollout: Rollout, seed: int, lanes: int, hire: Hire = Here) -
     """
     # The kernels of each are loaded with it: the first time they are compiled, for seconds.
     if isinstance(rollout, NativeRollout):
+        compile_aside("rollout", "rollout")  # by which validation looks at what is learnt
         from cartwheel.experience.collectors.native import NativeCollector
 
         return NativeCollector(rollout, seed, lanes)
