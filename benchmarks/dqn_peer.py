@@ -19,8 +19,9 @@ from typing import Any
 from benchmarks.records import Sample, UnavailableError
 from cartwheel.errors import CartwheelError
 from cartwheel.seeds import Purpose, episode_seeds
-from learning.peers.dqn import ZOO, dqn, greedy, learn, versions
+from learning.peers.dqn import ZOO, dqn
 from learning.peers.episodes import LOOK, VALIDATION, Act, play
+from learning.peers.training import greedy, learn, versions
 
 ENVIRONMENT = "CartPole-v1"
 

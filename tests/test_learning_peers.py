@@ -23,7 +23,6 @@ from cartwheel.errors import CartwheelError
 from cartwheel.seeds import Purpose, episode_seeds
 from learning.peers import __main__ as program
 from learning.peers import episodes, policies, training
-from learning.peers.environments import PENDULUM
 from learning.peers.episodes import Champion, play, reported
 from learning.peers.training import greedy, learn, run
 
@@ -143,7 +142,7 @@ def test_each_lane_keeps_its_own_memory() -> None:
 
 def test_pendulum_without_its_velocity() -> None:
     """The same swing; what is seen of it is the direction."""
-    blind, seeing = gymnasium.make(PENDULUM), gymnasium.make("Pendulum-v1")
+    blind, seeing = gymnasium.make("cartwheel/PendulumNoVelocity-v0"), gymnasium.make("Pendulum-v1")
     for seed in range(3):
         pairs = [(blind.reset(seed=seed)[0], seeing.reset(seed=seed)[0])]
         over = False

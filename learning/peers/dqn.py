@@ -14,9 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from learning.peers.training import Job, greedy, learn, versions
-
-__all__ = ["JOBS", "ZOO", "dqn", "greedy", "learn", "versions"]  # the last three for who trains one by himself
+from learning.peers.training import Job
 
 _WIDE = {"net_arch": [256, 256]}
 

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from learning.peers.environments import PENDULUM
+import cartwheel.envs  # noqa: F401  # which registers its environments
 from learning.peers.training import Job
 
 _BALANCE = {
@@ -98,7 +98,7 @@ ZOO: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "n_epochs": 4,
         "ent_coef": 0.0,
     },
-    ("RecurrentPPO", PENDULUM): {**_SWING, **_MEMORY},
+    ("RecurrentPPO", "cartwheel/PendulumNoVelocity-v0"): {**_SWING, **_MEMORY},
 }
 
 #: Where each algorithm comes from: the package's name, and the module's.
