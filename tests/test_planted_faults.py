@@ -1470,6 +1470,27 @@ FAULTS = [
         "",
         "algorithms/test_gradient_spaces.py",
     ),
+    Fault(
+        "frames in the wrong order",
+        "policies/stacked.py",
+        "        frames = np.concatenate([memory, x], axis=-1)",
+        "        frames = np.concatenate([x, memory], axis=-1)",
+        "policies/test_stacked.py",
+    ),
+    Fault(
+        "a recorded step that forgets the last frame and not the first",
+        "policies/stacked.py",
+        "frames), frames[:, self.inputs :]",
+        "frames), frames[:, : -self.inputs]",
+        "policies/test_act.py",
+    ),
+    Fault(
+        "what follows is seen with the frames of the step before",
+        "algorithms/learner.py",
+        "[obs[:, :, t.obs.shape[2] :], t.next_obs]",
+        "[t.memory, t.next_obs]",
+        "algorithms/test_frames.py",
+    ),
 ]
 
 
@@ -1478,20 +1499,38 @@ def test_the_fault_can_still_be_planted(fault: Fault) -> None:
     assert fault.source.read_text(encoding="utf-8").count(fault.right) == 1
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources beside a cache for its kernels, where one fault after the other is planted.
+
+    The cache goes by the sources: what a fault does not touch is compiled once for all of them.
+    """
+    folder = tmp_path_factory.mktemp("faults")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.what for fault in FAULTS])
-def test_the_fault_is_noticed(fault: Fault, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    copy = tmp_path / "src" / "cartwheel" / fault.file
-    copy.write_text(copy.read_text(encoding="utf-8").replace(fault.right, fault.wrong), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src"), "CARTWHEEL_CACHE_DIR": str(tmp_path / "cache")}
+def test_the_fault_is_noticed(fault: Fault, copy: Path) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(copy / "src"),
+        "CARTWHEEL_CACHE_DIR": str(copy / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",  # nothing of a fault is left for the next one
+    }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, *(f"tests/{name}" for name in fault.tests.split())],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    planted = copy / "src" / "cartwheel" / fault.file
+    planted.write_text(planted.read_text(encoding="utf-8").replace(fault.right, fault.wrong), encoding="utf-8")
+    try:
+        done = subprocess.run(
+            [*command, *(f"tests/{name}" for name in fault.tests.split())],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shutil.copy2(fault.source, planted)  # with its time of change, by which kernels are kept too
     assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]  # 1: tests failed; others: none ran

@@ -16,11 +16,11 @@ from cartwheel.experience.records import Experience, Request, Stretch, Transitio
 from cartwheel.experience.rollouts import make_rollout
 from cartwheel.policies.networks import LayeredNetwork
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.specification import MLP, Recurrent, Specification, Stochastic
+from cartwheel.policies.specification import MLP, Recurrent, Specification, Stacked, Stochastic
 
 LANES, LIMIT = 5, 37
 NAMES = ["CartPole-v1", "Pendulum-v1", "cartwheel/RepeatPrevious-v0", "cartwheel/TMaze-v0"]
-NETWORKS = [MLP((8,)), MLP((40, 40)), Recurrent("gru", (6,)), Recurrent("lstm", (5,))]
+NETWORKS = [MLP((8,)), MLP((40, 40)), Recurrent("gru", (6,)), Recurrent("lstm", (5,)), Stacked(3, MLP((6,)))]
 DRAWING = [Stochastic((8,)), Stochastic((6,), cell="gru")]
 
 

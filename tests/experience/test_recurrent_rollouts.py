@@ -23,7 +23,7 @@ from cartwheel.kernels.acting import act
 from cartwheel.policies.actions import action_head
 from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy
-from cartwheel.policies.specification import MLP, Recurrent, Specification
+from cartwheel.policies.specification import MLP, Recurrent, Specification, Stacked
 from cartwheel.spaces import Box, Discrete
 from cartwheel.training.executors import Serial, Threads, make_executor
 
@@ -162,7 +162,13 @@ THROUGH = Normalisation(np.array([0.1, -0.2, 0.02, 0.3]), np.array([2.0, 1.5, 9.
 @pytest.mark.parametrize("through", [None, THROUGH], ids=["plain", "normalised"])
 @pytest.mark.parametrize(
     "specification",
-    [*(Recurrent(cell, (5,)) for cell in CELLS), Recurrent("lstm", (6, 4), "tanh"), MLP((7,)), MLP((64, 64))],
+    [
+        *(Recurrent(cell, (5,)) for cell in CELLS),
+        Recurrent("lstm", (6, 4), "tanh"),
+        MLP((7,)),
+        MLP((64, 64)),
+        Stacked(3, MLP((5,))),
+    ],
     ids=str,
 )
 def test_rollouts_do_as_the_policy_does(specification: Specification, through: Any) -> None:
@@ -218,6 +224,7 @@ def test_moments_are_given_where_they_are_asked_for() -> None:
         ("CartPole-v1", None, Recurrent("lstm", (16,)), 49, 2),
         ("CartPole-v1", 60, Recurrent("gru", (7, 6, 3), "tanh"), 97, 1),
         ("CartPole-v1", 60, MLP((64, 64), "tanh"), 70, 2),
+        ("CartPole-v1", 60, Stacked(4, MLP((6,))), 33, 3),
         ("MountainCarContinuous-v0", 60, Recurrent("gru", (5,)), 33, 2),
         ("MountainCarContinuous-v0", 60, Recurrent("lstm", (4, 6), "identity"), 1, 40),
         ("cartwheel/RepeatPrevious-v0", None, Recurrent("rnn", (8,)), 60, 2),

@@ -24,7 +24,7 @@ from cartwheel.kernels.acting import act
 from cartwheel.policies.graph import GraphNetwork
 from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy, build_network
-from cartwheel.policies.specification import MLP, Dueling, Graph, Recurrent, Specification, Stochastic
+from cartwheel.policies.specification import MLP, Dueling, Graph, Recurrent, Specification, Stacked, Stochastic
 from cartwheel.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from cartwheel.storage.policy_file import load as load_policy
 from cartwheel.storage.policy_file import save
@@ -45,6 +45,8 @@ SPECIFICATIONS: list[Specification] = [
     Recurrent("rnn", (6, 5), "tanh"),
     Recurrent("gru", (16,)),
     Recurrent("lstm", (3, 8)),
+    Stacked(3, MLP((8,), "tanh")),
+    Stacked(2, Stochastic((8,))),
     Graph(6, 24),
     Graph(6, 24, "tanh", recurrent=True),
 ]
@@ -52,6 +54,7 @@ ACTIONS: list[Space] = [CHOICE, MultiDiscrete((1, 2), (2, 4), (0, 3)), MultiBina
 CASES = [
     *((specification, space) for specification in SPECIFICATIONS for space in ACTIONS),
     (Dueling((8,), "tanh"), CHOICE),
+    (Stacked(4, Dueling((8,), "tanh")), CHOICE),
     (Stochastic((9,)), OPEN),
 ]
 

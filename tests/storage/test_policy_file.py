@@ -14,7 +14,7 @@ from cartwheel import spaces
 from cartwheel.errors import StorageError
 from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy, build_network
-from cartwheel.policies.specification import MLP, Recurrent
+from cartwheel.policies.specification import MLP, Recurrent, Stacked
 from cartwheel.storage.arrays import pack, unpack
 from cartwheel.storage.checkpoint import Checkpoints
 from cartwheel.storage.policy_file import load, read_about, save
@@ -221,7 +221,7 @@ print(action, *(name for name in heavy if name in sys.modules))
 """
 
 
-@pytest.mark.parametrize("kind", [MLP((2,)), Recurrent("lstm", (2,))], ids=str)
+@pytest.mark.parametrize("kind", [MLP((2,)), Recurrent("lstm", (2,)), Stacked(2, MLP((2,)))], ids=str)
 def test_acting_needs_none_of_the_heavy_packages(tmp_path: Path, kind):
     theta = np.random.default_rng(1).standard_normal(build_network(kind, BOX, TWO).size)
     acting = Policy(kind, BOX, TWO, theta, Normalisation(np.zeros(2), np.ones(2)))

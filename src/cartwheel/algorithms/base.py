@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cartwheel.experience.records import Experience, Request
 from cartwheel.nn.flat import Layout
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.specification import Specification, specification
+from cartwheel.policies.specification import Specification, specification, stacked
 from cartwheel.spaces import Space
 
 State: TypeAlias = dict[str, Any]
@@ -113,7 +113,7 @@ class Algorithm(ABC):
 
 def layered(general: Any, own: Any) -> Specification:
     """The layers that the general settings of a run describe: for an algorithm that has no network of its own."""
-    return specification(general.memory, general.hidden, general.activation)
+    return stacked(general.frames, specification(general.memory, general.hidden, general.activation))
 
 
 def anywhere(observation_space: Space, action_space: Space) -> None:

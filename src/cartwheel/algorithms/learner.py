@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Algorithm, Best, Parameters, State, mean_of
+from cartwheel.algorithms.base import Algorithm, Best, State, mean_of
 from cartwheel.experience.records import Experience, Request, Stretch, Transitions
+from cartwheel.policies.networks import Network
 from cartwheel.settings import option
 
 #: The policy that learns is as good as the mean return of so many episodes that ended last.
@@ -33,14 +34,15 @@ class Learner(Algorithm):
     """Asks for a stretch of one vector, learns from its transitions, and hands over the vector that acted.
 
     That vector's value is the mean return of the last `RECENT` episodes that ended, and -inf before any has.
+    Of a network that sees several observations at once it learns the inner one, to which these are a single one.
     """
 
     lanes = 1
     settings: Any  # a LearnerSettings
 
-    def __init__(self, settings: Any, network: Parameters, seed: int) -> None:
-        super().__init__(settings, network, seed)
-        self.lanes = settings.lanes
+    def __init__(self, settings: Any, network: Network, seed: int) -> None:
+        super().__init__(settings, network.inner, seed)
+        self.lanes, self._frames = settings.lanes, network.frames
         self._generation = self._steps = 0
         self._recent = np.zeros(0)  # returns, the last one at the end
         self._asked: Request | None = None  # what `ask` answers until something is learnt
@@ -70,7 +72,10 @@ class Learner(Algorithm):
         if self._asked is None:
             parameters = self._acting()[None].copy()
             parameters.flags.writeable = False
-            self._asked = Request(parameters=parameters, stretch=self._stretch())
+            stretch = self._stretch()
+            if self._frames > 1:
+                stretch = replace(stretch, memory=True)
+            self._asked = Request(parameters=parameters, stretch=stretch)
         return self._asked
 
     def best(self, experience: Experience) -> Best:
@@ -84,7 +89,8 @@ class Learner(Algorithm):
     def tell(self, experience: Experience) -> dict[str, float]:
         """Learn from the transitions, and count; figures of episodes are NaN where none has ended."""
         request = self.ask()
-        figures = self._learn(request, transitions_of(request, experience))
+        transitions = transitions_of(request, experience)
+        figures = self._learn(request, transitions if self._frames == 1 else with_frames(transitions))
         self._recent = self._after(experience)
         self._steps += experience.steps
         self._generation += 1
@@ -119,6 +125,18 @@ def transitions_of(request: Request, experience: Experience) -> Transitions:
         came = "none" if transitions is None else f"{transitions.reward.shape}, {transitions.taken} taken"
         raise ValueError(f"expected transitions of shape {shape}, as asked for; got {came}")
     return transitions
+
+
+def with_frames(transitions: Transitions) -> Transitions:
+    """The transitions of a network that remembers earlier observations, as one sees them that gets all at once.
+
+    From `obs (T, N, d)` and `memory (T, N, (K - 1) d)` to observations `(T, N, K d)`.
+    """
+    t = transitions
+    assert t.memory is not None
+    obs = np.concatenate([t.memory, t.obs], axis=2)
+    next_obs = np.concatenate([obs[:, :, t.obs.shape[2] :], t.next_obs], axis=2)
+    return replace(t, obs=obs, next_obs=next_obs, memory=None)
 
 
 def _whole(stretch: Stretch, transitions: Transitions) -> bool:

@@ -25,7 +25,7 @@ from cartwheel.algorithms.gradients.agent import ActorCriticLearner
 from cartwheel.algorithms.gradients.settings import ActorCriticSettings
 from cartwheel.errors import UsageError
 from cartwheel.nn import functions as F
-from cartwheel.policies.specification import Specification, Stochastic
+from cartwheel.policies.specification import Specification, Stochastic, stacked
 from cartwheel.settings import option
 
 
@@ -101,7 +101,7 @@ class PPO(ActorCriticLearner):
 
 def specify(general: Any, own: Any) -> Specification:
     """A stochastic network of the layers of the general settings."""
-    return Stochastic(general.hidden, general.activation, general.memory)
+    return stacked(general.frames, Stochastic(general.hidden, general.activation, general.memory))
 
 
 #: Tuned for the environments that they are called after.

@@ -32,7 +32,7 @@ from cartwheel.algorithms.gradients.agent import Floats, PolicyGradient, explain
 from cartwheel.algorithms.gradients.settings import GradientSettings
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Transitions
-from cartwheel.policies.specification import Specification, Stochastic
+from cartwheel.policies.specification import Specification, Stochastic, stacked
 from cartwheel.settings import option
 
 if TYPE_CHECKING:  # what loads compiled code is only loaded for a run
@@ -126,7 +126,7 @@ def specify(general: Any, own: ReinforceSettings) -> Specification:
         raise UsageError(
             f"--memory: reinforce learns networks without a memory; take ppo with --memory {general.memory}"
         )
-    return Stochastic(general.hidden, general.activation)
+    return stacked(general.frames, Stochastic(general.hidden, general.activation))
 
 
 #: The program of a Keras tutorial: an update for each of 1,000 episodes of CartPole-v1; its own step size is 0.01.

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from cartwheel.kernels.network import AFTER, BEFORE, MEMORY, OUTPUT, SEEN, THETA, Lanes
 from cartwheel.policies.actions import ActionHead
 from cartwheel.policies.graph import ACTIVATIONS, GraphNetwork
-from cartwheel.policies.networks import LayeredNetwork, Network
+from cartwheel.policies.networks import Network
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.table import TableNetwork
 from cartwheel.spaces import Discrete
 
 
@@ -41,11 +40,10 @@ def step_of(network: Network) -> Step:
     return _told(network) if isinstance(network, GraphNetwork) else _recorded(network)
 
 
-def _recorded(network: Network) -> Step:
-    """The program of a layered network or a table: its step in the framework's functions, recorded."""
+def _recorded(network: Any) -> Step:
+    """The program of any other network: its step in the framework's functions, recorded."""
     from cartwheel.nn.capture import capture
 
-    assert isinstance(network, (LayeredNetwork, TableNetwork))
     inputs = [np.zeros(n, np.float32) for n in ((network.size,), (1, network.inputs), (1, network.memory_size))]
     program = capture(network.step).program(*inputs[: 3 if network.memory_size else 2])
     targets, rows = program.alone()

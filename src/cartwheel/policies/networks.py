@@ -69,6 +69,16 @@ class Network(ABC):
         """
         return theta[theta.size :]
 
+    @property
+    def frames(self) -> int:
+        """How many observations it sees at once: the last one, and those before it that its memory keeps."""
+        return 1
+
+    @property
+    def inner(self) -> Network:
+        """What computes the outputs of all that is seen at once."""
+        return self
+
     @abstractmethod
     def advance(self, theta: Array, x: Array, memory: Array) -> tuple[Array, Array]:
         """Outputs `(B, o)` and the next memory `(B, m)` for `theta (n,)`, `x (B, d)` and a memory `(B, m)`."""

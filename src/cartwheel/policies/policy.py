@@ -14,7 +14,7 @@ from cartwheel.nn.flat import Array
 from cartwheel.policies.actions import ActionHead, action_head
 from cartwheel.policies.networks import Network
 from cartwheel.policies.normalisation import Normalisation
-from cartwheel.policies.specification import Specification, Stochastic, Table
+from cartwheel.policies.specification import Specification, Stacked, Stochastic, Table, is_stochastic
 from cartwheel.policies.table import check_spaces
 from cartwheel.spaces import Box, Discrete, Space, flat_size, flatten
 
@@ -186,11 +186,11 @@ def build_network(specification: Specification, observation_space: Space, action
     if isinstance(specification, Table):
         check_spaces(observation_space, action_space)
     head = build_head(specification, action_space)
-    if isinstance(specification, Stochastic):
+    if isinstance(specification, (Stochastic, Stacked)):
         return specification.build(flat_size(observation_space), head.outputs, head.groups)
     return specification.build(flat_size(observation_space), head.outputs)
 
 
 def build_head(specification: Specification, action_space: Space) -> ActionHead:
     """The head that makes actions of the outputs of such a network; UsageError for spaces that no rule covers."""
-    return action_head(action_space, squashed=not isinstance(specification, Stochastic))
+    return action_head(action_space, squashed=not is_stochastic(specification))

@@ -12,9 +12,11 @@ from cartwheel.policies import graph
 from cartwheel.policies.dueling import DuelingNetwork
 from cartwheel.policies.graph import GraphNetwork
 from cartwheel.policies.networks import CELLS, Perceptron, RecurrentNetwork
+from cartwheel.policies.stacked import StackedNetwork
 from cartwheel.policies.table import TableNetwork
 
 _LARGEST_LAYER = 1 << 20
+_MOST_FRAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,48 @@ class Stochastic:
         return replace(plain, groups=groups, deviations=0 if groups else outputs)
 
 
-Specification: TypeAlias = MLP | Recurrent | Graph | Table | Dueling | Stochastic
+@dataclass(frozen=True)
+class Stacked:
+    """Any of the networks without a memory, which sees the last `frames` observations side by side."""
+
+    frames: int
+    inner: MLP | Dueling | Stochastic
+
+    def __post_init__(self) -> None:
+        frames = self.frames
+        if not isinstance(frames, int) or isinstance(frames, bool) or not 2 <= frames <= _MOST_FRAMES:
+            raise UsageError(f"frames: expected a whole number from 2 to {_MOST_FRAMES:,}, got {frames!r}")
+        if not isinstance(self.inner, (MLP, Dueling, Stochastic)) or getattr(self.inner, "cell", "none") != "none":
+            raise UsageError("frames: a network that has a memory of its own sees one observation at a time")
+
+    def build(self, inputs: int, outputs: int, groups: tuple[int, ...] | None = None) -> StackedNetwork:
+        """The network for `inputs` numbers a frame in and `outputs` numbers out; `groups` as `Stochastic` has them."""
+        more = (groups,) if isinstance(self.inner, Stochastic) else ()
+        inner = self.inner.build(self.frames * inputs, outputs, *more)
+        return StackedNetwork(inputs, outputs, inner.activation, self.frames, inner)
+
+
+Specification: TypeAlias = MLP | Recurrent | Graph | Table | Dueling | Stochastic | Stacked
 
 
 def specification(memory: str, hidden: tuple[int, ...], activation: str) -> MLP | Recurrent:
     """The specification for a memory by name ("none", or a kind of recurrent cells) and these hidden layers."""
     return MLP(hidden, activation) if memory == "none" else Recurrent(memory, hidden, activation)
+
+
+def stacked(frames: int, seeing: MLP | Recurrent | Dueling | Stochastic) -> Specification:
+    """A specification that sees so many observations at once; UsageError where it has a memory of its own."""
+    if frames == 1:
+        return seeing
+    if isinstance(seeing, Recurrent) or getattr(seeing, "cell", "none") != "none":
+        raise UsageError(f"--frames: expected 1 with --memory, since its cells remember by themselves, got {frames:,}")
+    return Stacked(frames, seeing)
+
+
+def is_stochastic(specification: Specification) -> bool:
+    """Whether the outputs of its networks are a distribution of actions."""
+    seeing = specification.inner if isinstance(specification, Stacked) else specification
+    return isinstance(seeing, Stochastic)
 
 
 def _units(hidden: Any) -> tuple[int, ...]:
@@ -161,6 +199,7 @@ _KINDS: dict[str, type[Specification]] = {
     "table": Table,
     "dueling": Dueling,
     "stochastic": Stochastic,
+    "stacked": Stacked,
 }
 
 
@@ -168,14 +207,19 @@ def to_data(specification: Specification) -> dict[str, Any]:
     """A specification as JSON-ready data."""
     kind = next(kind for kind, made in _KINDS.items() if isinstance(specification, made))
     data = {field.name: getattr(specification, field.name) for field in fields(specification)}
+    if isinstance(specification, Stacked):
+        data["inner"] = to_data(specification.inner)
     return {"kind": kind, **{name: list(value) if isinstance(value, tuple) else value for name, value in data.items()}}
 
 
-def from_data(data: Any) -> Specification:
-    """The specification that `to_data` wrote; UsageError for anything else (it may be a stranger's file)."""
+def from_data(data: Any, within: bool = False) -> Specification:
+    """The specification that `to_data` wrote; UsageError for anything else (it may be a stranger's file).
+
+    `within` another one there is no third.
+    """
     kind = data.get("kind") if isinstance(data, Mapping) else None
     made = _KINDS.get(str(kind))
-    if made is None or set(data) != {"kind", *(field.name for field in fields(made))}:
+    if made is None or (made is Stacked and within) or set(data) != {"kind", *(field.name for field in fields(made))}:
         raise UsageError("not the specification of a policy that this version knows")
     values = {name: value for name, value in data.items() if name != "kind"}
     for name, value in values.items():
@@ -183,4 +227,6 @@ def from_data(data: Any) -> Specification:
             raise UsageError(f"a specification of the kind {kind!r} wants {name} (a list)")
         if name in ("cell", "activation") and not isinstance(value, str):
             raise UsageError(f"a specification of the kind {kind!r} wants {name} (a text)")
+    if made is Stacked:
+        values["inner"] = from_data(values["inner"], within=True)
     return made(**values)

@@ -12,7 +12,13 @@ from cartwheel.settings import flag
 from cartwheel.training.settings import TrainSettings
 
 # Other values than the defaults of general settings that an algorithm may have no use for, to ask it whether it has.
-_OTHERS: Mapping[str, Any] = {"hidden": (1, 1, 1), "memory": "gru", "activation": "identity", "normalise": True}
+_OTHERS: Mapping[str, Any] = {
+    "hidden": (1, 1, 1),
+    "memory": "gru",
+    "frames": 2,
+    "activation": "identity",
+    "normalise": True,
+}
 
 # General settings that only algorithms by steps have a use for (True), and only all others (False): why so.
 _ONLY = {

@@ -57,6 +57,9 @@ class TrainSettings:
         "what the network remembers by: its last hidden layer is then made of these recurrent cells",
         choices=("none", "rnn", "gru", "lstm"),
     )
+    frames: int = option(
+        1, "observations that the network sees at once: the last one, and those before it", minimum=1, maximum=1000
+    )
     normalise: bool = option(False, "normalise observations by their running mean and deviation, a part of the policy")
     finalists: int = option(
         5,

@@ -30,7 +30,7 @@ from cartwheel.algorithms.dqn.settings import DQNSettings
 from cartwheel.algorithms.explorer import Explorer
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Request, Transitions
-from cartwheel.policies.specification import Dueling, Specification, specification
+from cartwheel.policies.specification import Dueling, Specification, specification, stacked
 from cartwheel.seeds import Purpose, generator
 from cartwheel.spaces import Discrete, Space
 
@@ -48,6 +48,7 @@ class DQN(Explorer):
         from cartwheel.experience.replay import Replay
 
         super().__init__(settings, network, seed)
+        network = self.network
         if network.memory_size and settings.capacity < settings.sequence * settings.lanes:
             raise UsageError(
                 f"--capacity: expected room for a sequence of {settings.sequence:,} steps of each of the "
@@ -148,10 +149,10 @@ def specify(general: Any, own: DQNSettings) -> Specification:
     if own.priority > 0.0 and general.memory != "none":
         raise UsageError("--priority: sequences are drawn uniformly; expected 0 with --memory " + general.memory)
     if not own.dueling:
-        return specification(general.memory, general.hidden, general.activation)
+        return stacked(general.frames, specification(general.memory, general.hidden, general.activation))
     if general.memory != "none":
         raise UsageError("--dueling: expected a network without a memory, got --memory " + general.memory)
-    return Dueling(general.hidden, general.activation)
+    return stacked(general.frames, Dueling(general.hidden, general.activation))
 
 
 #: `online` is Q-learning with a network as the books begin: an update from each step, and then it is forgotten. Those

@@ -42,13 +42,13 @@ class PolicyGradient(Learner):
         from cartwheel.experience.returns import RewardScale
 
         super().__init__(settings, network, seed)
-        if network.groups and settings.noise_memory:
+        if self.network.groups and settings.noise_memory:
             raise UsageError("--noise-memory: expected 0 where actions are choices: these are drawn one by one")
         self._phase = self._made_phase()
         rng = generator(seed, Purpose.INITIAL)
         self._phase.model.theta = first_weights(self._phase.model, rng, float(np.log(settings.first_deviation)))
         self._scale = RewardScale.none(settings.lanes, settings.gamma)
-        self._noise = np.zeros((settings.lanes, network.deviations))  # the last of each lane
+        self._noise = np.zeros((settings.lanes, self.network.deviations))  # the last of each lane
         self._rng = rng  # of a generation: noise first, then minibatches
 
     @abstractmethod

@@ -221,7 +221,7 @@ def _species_in(state: Mapping[str, Any]) -> Species:
 def _specify(general: Any, own: NeatSettings) -> Graph:
     """NEAT grows its networks: what the general settings say of layers can't be had with it."""
     for field in fields(general):
-        if field.name in ("hidden", "memory", "activation") and getattr(general, field.name) != field.default:
+        if field.name in ("hidden", "memory", "frames", "activation") and getattr(general, field.name) != field.default:
             raise UsageError(
                 f"{flag(field.name)}: neat grows its networks; see --max-nodes, --recurrent and --node-activation"
             )

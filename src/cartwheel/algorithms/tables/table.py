@@ -17,10 +17,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Parameters, State
+from cartwheel.algorithms.base import State
 from cartwheel.algorithms.explorer import Explorer, ExplorerSettings
 from cartwheel.errors import UsageError
 from cartwheel.experience.records import Request, Transitions
+from cartwheel.policies.networks import Network
 from cartwheel.policies.specification import Table
 from cartwheel.policies.table import TableNetwork
 from cartwheel.settings import flag, option
@@ -59,7 +60,7 @@ class TableLearner(Explorer):
     tables: ClassVar[int] = 1
     network: TableNetwork
 
-    def __init__(self, settings: Any, network: Parameters, seed: int) -> None:
+    def __init__(self, settings: Any, network: Network, seed: int) -> None:
         super().__init__(settings, network, seed)
         if not isinstance(network, TableNetwork):
             raise UsageError("this method learns a table of values; take another algorithm for a network")
@@ -116,7 +117,7 @@ def steps_of(transitions: Transitions) -> Steps:
 def specify(general: Any, own: TableSettings) -> Table:
     """A table; what the general settings say of layers and of normalisation can't be had with it."""
     for field in fields(general):
-        mine = field.name in ("hidden", "memory", "activation", "normalise")
+        mine = field.name in ("hidden", "memory", "frames", "activation", "normalise")
         if mine and getattr(general, field.name) != field.default:
             raise UsageError(f"{flag(field.name)}: this algorithm learns a table of values, which has no such thing")
     return Table()

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.algorithms.base import Parameters, State
+from cartwheel.algorithms.base import State
 from cartwheel.algorithms.tables.table import Steps, TableLearner
 from cartwheel.experience.records import Request
+from cartwheel.policies.networks import Network
 
 
 class Waiting(NamedTuple):
@@ -46,7 +47,7 @@ class WaitingLearner(TableLearner):
     actions, by importance sampling.
     """
 
-    def __init__(self, settings: Any, network: Parameters, seed: int) -> None:
+    def __init__(self, settings: Any, network: Network, seed: int) -> None:
         super().__init__(settings, network, seed)
         self._waiting = waiting(self.n, settings.lanes)
 
