@@ -192,7 +192,7 @@ def train(job: Job) -> Answer:
 def _made(job: Job) -> build.Job:
     entry = ALGORITHMS[job.algorithm]
     general = {**entry.general, "hidden": job.settings["hidden"], "seed": job.seed}
-    own = {name: value for name, value in job.settings.items() if name != "hidden"}
+    own = {"scale_rewards": False, **{name: value for name, value in job.settings.items() if name != "hidden"}}
     return build.prepare(entry, ENVIRONMENT, resolve(TrainSettings, general), resolve(entry.settings, own))
 
 

@@ -817,7 +817,7 @@ FAULTS = [
         "policies/policy.py",
         "            flat = self.normalisation.apply(flat)\n",
         "            pass\n",
-        "policies/test_memory.py",
+        "policies/test_act.py",
     ),
     Fault(
         "a file without its normalisation",
@@ -1010,9 +1010,9 @@ FAULTS = [
     ),
     Fault(
         "the actions of an episode that ended kept",
-        "experience/collectors/base.py",
-        "                pieces.clear()\n",
-        "                pass\n",
+        "experience/collectors/history.py",
+        "one[len(one) - length :].copy()",
+        "one.copy()",
         "experience/test_collecting.py",
     ),
     Fault(
@@ -1490,6 +1490,48 @@ FAULTS = [
         "[obs[:, :, t.obs.shape[2] :], t.next_obs]",
         "[t.memory, t.next_obs]",
         "algorithms/test_frames.py",
+    ),
+    Fault(
+        "the length of an episode that is over, kept",
+        "experience/collectors/base.py",
+        "self.length * self.open,",
+        "self.length.copy(),",
+        "experience/test_collecting.py",
+    ),
+    Fault(
+        "stretches put together and kept as well",
+        "experience/collectors/history.py",
+        "self._lanes, self._stretches, self._bytes = actions, [], 0",
+        "self._lanes, self._bytes = actions, 0",
+        "experience/test_collecting.py",
+    ),
+    Fault(
+        "the slope of tanh taken for 1 - y",
+        "kernels/opcodes/mathematics.py",
+        "(like(x1[i], 1.0) - x1[i] * x1[i])",
+        "(like(x1[i], 1.0) - x1[i])",
+        "kernels/test_opcodes_mathematics.py",
+    ),
+    Fault(
+        "a factor forgotten in tanh's second gradient",
+        "nn/functions/elementwise.py",
+        "-2.0 * (g * g0 * y))",
+        "-1.0 * (g * g0 * y))",
+        "nn/test_functions.py",
+    ),
+    Fault(
+        "tanh by units, one short",
+        "kernels/perceptron.py",
+        "numbers.shape[1] + target, outputs))",
+        "numbers.shape[1] + target, outputs - 1))",
+        "kernels/test_twins.py",
+    ),
+    Fault(
+        "an entropy that counts against the loss",
+        "algorithms/gradients/agent.py",
+        "return loss - weight * entropy if",
+        "return loss + weight * entropy if",
+        "algorithms/test_ppo.py",
     ),
 ]
 

@@ -11,7 +11,7 @@ import pytest
 
 from cartwheel.envs.environment import find_environment
 from cartwheel.errors import EnvironmentFault, StorageError
-from cartwheel.experience.collectors import Collector, make_collector, native
+from cartwheel.experience.collectors import Collector, history, make_collector, native
 from cartwheel.experience.records import Experience, Request, Stretch, Transitions
 from cartwheel.experience.rollouts import make_rollout
 from cartwheel.policies.networks import LayeredNetwork
@@ -135,15 +135,27 @@ def test_a_lane_rests_when_its_episode_is_over() -> None:
 
 
 def test_a_lane_depends_on_no_other() -> None:
-    """Each lane alone, and among others that rest or go on."""
-    for to_end in (False, True):
-        together = collector("CartPole-v1", Recurrent("gru", (6,)))
-        asked = request(together, 1, 60, to_end=to_end)
-        whole = [steps_of(together(asked)) for _ in range(2)][-1]
-        fewer = collector("CartPole-v1", Recurrent("gru", (6,)), lanes=2)
-        part = [steps_of(fewer(request(fewer, 1, 60, to_end=to_end))) for _ in range(2)][-1]
-        for name in ("obs", "action", "reward", "next_obs", "memory", "boundary"):
-            np.testing.assert_array_equal(getattr(whole, name)[:, :2], getattr(part, name))
+    """Few lanes alone, and among others that rest or go on, in several requests: those that rest draw nothing."""
+    for to_end, few in ((False, 2), (True, 2), (True, 1)):
+        made = [collector("CartPole-v1", Recurrent("gru", (6,)), lanes=lanes) for lanes in (LANES, few)]
+        for _ in range(5):
+            whole, part = (steps_of(one(request(one, 1, 60, to_end=to_end, epsilon=0.5))) for one in made)
+            for name in ("obs", "action", "reward", "next_obs", "memory", "boundary"):
+                np.testing.assert_array_equal(getattr(whole, name)[:, :few], getattr(part, name))
+
+
+def test_what_is_forgotten_of_the_past_is_no_part_of_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Actions are put together each time, or when they are asked for: the same state, and no more is kept."""
+    often, seldom = (collector("CartPole-v1", MLP((8,))) for _ in range(2))
+    for number in range(6):
+        asked = request(often, number)
+        with monkeypatch.context() as patched:
+            patched.setattr(history, "_MOST", 0)
+            often(asked)
+            often.keep()
+        seldom(asked)
+        assert sum(len(often._history.of(lane)) for lane in range(LANES)) == (often.length * often.open).sum()
+    assert_same_state(often, seldom)
 
 
 def test_exploration_is_as_likely_as_it_is_said() -> None:

@@ -61,6 +61,7 @@ EQUAL: dict[str, tuple[int, tuple[float, ...], Any]] = {
     "where": (3, (), lambda c, x0, x1: np.where(c != 0, x0, x1)),
     "scaled": (2, (), elementwise._scaled),
     "signed": (2, (), activations._signed),
+    "tanh_gradient": (2, (), elementwise._tanh_gradient),
     "relu": (1, (), activations.relu),
     "clip": (1, (-0.3, 1.7), lambda x: elementwise._clip(x, x_min=-0.3, x_max=1.7)),
     "less": (2, (), np.less),

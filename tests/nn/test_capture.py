@@ -568,6 +568,20 @@ def test_a_description_has_a_line_for_each_row() -> None:
     assert all(Path(__file__).name in line for line in lines[1:])
 
 
+def test_a_profile_of_minibatches_runs_each_row_so_many_times() -> None:
+    """Rows that take minibatches, and rows after them: none ends at the first round, nor leaves the others out."""
+    x, t = data(np.float32)
+    recorded = pair(perceptron(), RULES["Adam"])[2]
+    recorded.over(np.zeros((2, 4), np.int64), x, t)
+    (known,) = recorded._programs.values()
+    program, rounds = known.program, []
+    run = program._interpreter
+    program._interpreter = lambda *given: (run(*given), rounds.append((given[-2].tolist()[:2], given[-1])))
+    profile = program.profile(300)
+    assert len(profile) == len(program.rows)
+    assert rounds == [([300, 0], 300)] * (5 * len(program.rows))
+
+
 def test_a_profile_has_the_time_of_each_row_and_changes_nothing() -> None:
     x, t = data(np.float32)
     model, _, recorded, _ = pair(perceptron(), RULES["Adam"])

@@ -53,7 +53,7 @@ class A2C(ActorCriticLearner):
         error = batch.value - batch.target
         policy, value, entropy = -mean(batch.log_prob * batch.advantage), mean(error * error), mean(batch.entropy)
         figures = {"policy_loss": policy, "value_loss": value, "entropy": entropy}
-        return policy + s.value_weight * value - s.entropy * entropy, figures
+        return self._with_entropy(policy + s.value_weight * value, entropy), figures
 
     def _update(self, run: Any) -> dict[str, NDArray[np.float32]]:
         found: dict[str, NDArray[np.float32]] = run(1, 1)

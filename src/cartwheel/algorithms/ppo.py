@@ -84,7 +84,7 @@ class PPO(ActorCriticLearner):
             "approx_kl": mean(F.expm1(step) - step),
             "clip_fraction": mean(F.where(F.abs(ratio - 1.0) > s.clip, 1.0, 0.0 * ratio)),
         }
-        return policy + s.value_weight * value - s.entropy * entropy, figures  # eq. 9
+        return self._with_entropy(policy + s.value_weight * value, entropy), figures  # eq. 9
 
     def _update(self, run: Any) -> dict[str, NDArray[np.float32]]:
         s = self.settings

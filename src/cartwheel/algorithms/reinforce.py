@@ -84,7 +84,8 @@ class Reinforce(PolicyGradient):
         """Minus what the policy gradient follows, the value's error and the entropy; sums of each episode's steps."""
         s, mean, length = self.settings, batch.mean, batch.mean(1.0)
         policy, entropy = -mean(batch.log_prob * batch.advantage), mean(batch.entropy)
-        loss, figures = policy - s.entropy * entropy, {"policy_loss": policy / length, "entropy": entropy / length}
+        loss = self._with_entropy(policy, entropy)
+        figures = {"policy_loss": policy / length, "entropy": entropy / length}
         if not self._learnt:
             return loss, figures
         error = batch.value - batch.target

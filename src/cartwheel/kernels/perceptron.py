@@ -13,6 +13,7 @@ from typing import Any
 
 from cartwheel.kernels import elementary
 from cartwheel.kernels.compile import compiled
+from cartwheel.kernels.memory import part, pointer
 from cartwheel.kernels.vector import BLOCK, TOGETHER, WIDTHS, affine, units
 
 IDENTITY, RELU, TANH = 0, 1, 2  # places in nn.flat.ACTIVATIONS
@@ -85,6 +86,13 @@ def _width(rest: int) -> int:
     return width
 
 
+@compiled()
+def _bend(x: Any) -> None:
+    """The hyperbolic tangent of x (k,), in its place: an array by itself, which goes by whole vectors."""
+    for k in range(len(x)):
+        x[k] = elementary.tanh(x[k])
+
+
 @compiled(merged=True)
 def _layer_by_units(
     lane: int, numbers: Any, offset: int, source: int, inputs: int, target: int, outputs: int, activation: int
@@ -97,8 +105,7 @@ def _layer_by_units(
         o += width
     if activation == TANH:
         for row in range(lane, lane + TOGETHER):
-            for o in range(outputs):
-                numbers[row, target + o] = elementary.tanh(numbers[row, target + o])
+            _bend(part(pointer(numbers), row * numbers.shape[1] + target, outputs))
 
 
 @compiled(merged=True)

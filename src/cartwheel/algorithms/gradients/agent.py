@@ -10,6 +10,7 @@ which is standard normal at each step by itself; log-probabilities are those of 
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -59,6 +60,11 @@ class PolicyGradient(Learner):
     def loss(self, batch: Any) -> tuple[Any, dict[str, Any]]:
         """What is made small, of a `Batch`, and the figures to be shown."""
 
+    def _with_entropy(self, loss: Any, entropy: Any) -> Any:
+        """The loss, made smaller by entropy; where that has no weight, nothing is differentiated for its sake."""
+        weight = self.settings.entropy
+        return loss - weight * entropy if weight > 0.0 else loss
+
     @abstractmethod
     def _weighed(self, transitions: Transitions, reward: Any, before: Look) -> tuple[Floats, Floats]:
         """Advantages and the value's targets (T, N), of rewards that may be scaled."""
@@ -105,12 +111,13 @@ class PolicyGradient(Learner):
             advantage, target = self._weighed(t, reward, before)
             self._phase.rate[...] = settings.learning_rate * self._left
             found = self._update(self._phase.updates(t, before, advantage, target, self._rng))
-        check_finite(self.name, found)
+        figures = {name: float(one[0] if len(one) == 1 else one.mean()) for name, one in found.items()}
+        check_finite(self.name, figures)
         assert request.stretch is not None
         assert request.stretch.noise is not None
         if not self.network.groups:
             self._noise = request.stretch.noise[-1].copy()
-        return {**{name: float(one.mean()) for name, one in found.items()}, **self._shown(t, before, target)}
+        return {**figures, **self._shown(t, before, target)}
 
     @property
     def _left(self) -> float:
@@ -174,13 +181,19 @@ def steps_taken(transitions: Transitions) -> NDArray[np.bool_]:
 
 def explained(value: NDArray[np.float32], target: Floats) -> float:
     """1 - var(target - value) / var(target): 1 for a value that knows all, 0 for one that knows the mean alone."""
-    spread = float(target.var())
-    return 1.0 - float((target - value).var()) / spread if spread > 0.0 else np.nan
+    spread = _squares(target)
+    return 1.0 - _squares(target - value) / spread if spread > 0.0 else np.nan
 
 
-def check_finite(name: str, figures: Mapping[str, NDArray[np.float32]]) -> None:
-    """UsageError where an update has led to what is no number any more."""
-    if not all(np.isfinite(array).all() for array in figures.values()):
+def _squares(x: Floats) -> float:
+    """The sum of the squared deviations from the mean."""
+    away = x.ravel() - x.sum() / x.size
+    return float(away.dot(away))
+
+
+def check_finite(name: str, figures: Mapping[str, float]) -> None:
+    """UsageError where updates have led to what is no number any more; `figures` are means of theirs."""
+    if not all(map(math.isfinite, figures.values())):
         raise UsageError(
             f"{name}: expected finite losses and gradients, got infinite ones or NaN; lower --learning-rate, "
             "normalise observations (--normalise) or scale rewards (--scale-rewards)"

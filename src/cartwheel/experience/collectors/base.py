@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.errors import StorageError
+from cartwheel.experience.collectors.history import History
 from cartwheel.experience.lanes import Actor, load
 from cartwheel.experience.records import Experience, Request, Stretch, Transitions
 from cartwheel.kernels.network import BEFORE, MEMORY
@@ -43,7 +44,7 @@ class Collector(ABC):
         draws = [generator(seed, Purpose.ACTION, lane).bit_generator.state["state"] for lane in range(lanes)]
         self.acting = np.array([words_of(state) for state in draws])
         self.lanes = self.actor.lanes(lanes)
-        self._actions: list[list[NDArray[np.float32]]] = [[] for _ in range(lanes)]  # of open episodes, in pieces
+        self._history = History(lanes, self.actor.head.size)
         self._deviation = np.zeros(0)  # of a Box's numbers, where they are drawn
         self._kept = self._snapshot()
         self._found: Transitions | None = None  # what the last request brought, until it is kept
@@ -96,8 +97,10 @@ class Collector(ABC):
     def keep(self) -> None:
         """Take what the last request brought into the state."""
         if self._found is not None:
-            self._remember(self._found)
+            self._history.add(self._found)
             self._kept, self._found = self._snapshot(), None
+            if self._history.full:
+                self._history.cut(self._kept["length"])
 
     @abstractmethod
     def _collect(self, stretch: Stretch, found: Transitions) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -143,26 +146,18 @@ class Collector(ABC):
 
     # --- open episodes -----------------------------------------------------------------------------------------------
 
-    def _remember(self, found: Transitions) -> None:
-        """Keep the actions of the episodes that are open now."""
-        for lane, pieces in enumerate(self._actions):
-            taken = int(found.taken[lane])
-            last = taken - int(min(self.length[lane], taken)) if self.open[lane] else taken
-            if last > 0:
-                pieces.clear()
-            if last < taken:
-                pieces.append(found.action[last:taken, lane])
+    def _snapshot(self) -> dict[str, NDArray[Any]]:
+        """What has to be kept of the lanes as they stand, but for the actions.
 
-    def _snapshot(self) -> dict[str, Any]:
-        """What has to be kept of the lanes as they stand, but for the actions."""
-        open_ = self.open[:, None]
-        seen = self._seen() if self.open.any() else np.zeros((self.count, self.network.inputs), np.float32)
+        Copies as they are, since there is one for each stretch: `state` makes of them what is stored.
+        """
         return {
             "begun": self.begun.copy(),
-            "open": self.open.astype(np.int64),
+            "open": self.open.copy(),
+            "length": self.length * self.open,
             "acting": self.acting.copy(),
-            "memory": np.where(open_, self._memory, np.float32(0.0)),
-            "seen": np.where(open_, seen, np.float32(0.0)),
+            "memory": self._memory.copy(),
+            "seen": self._seen() if self.open.any() else np.zeros((self.count, self.network.inputs), np.float32),
         }
 
     def state(self) -> dict[str, Any]:
@@ -170,11 +165,16 @@ class Collector(ABC):
 
         So a request that is broken off leaves the state as it was before.
         """
-        episodes = [np.concatenate(pieces) for pieces in self._actions if pieces]
+        kept, nothing = self._kept, np.float32(0.0)
+        open_ = kept["open"][:, None]
         return {
-            **self._kept,
-            "actions": np.concatenate(episodes) if episodes else np.zeros((0, self.actor.head.size), np.float32),
-            "lengths": np.array([sum(map(len, pieces)) for pieces in self._actions], np.int64),
+            "begun": kept["begun"],
+            "open": kept["open"].astype(np.int64),
+            "acting": kept["acting"],
+            "memory": np.where(open_, kept["memory"], nothing),
+            "seen": np.where(open_, kept["seen"], nothing),
+            "actions": np.concatenate(self._history.cut(kept["length"])),
+            "lengths": kept["length"],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -186,9 +186,9 @@ class Collector(ABC):
             raise ValueError(f"expected the state of {self.count} lanes")
         self.begun[:], self.open[:], self.acting[:] = state["begun"], state["open"] != 0, state["acting"]
         self.length[:], self.total[:] = np.where(self.open, state["lengths"], 0), 0.0
-        pieces = np.split(np.asarray(state["actions"], np.float32), np.cumsum(state["lengths"])[:-1])
-        for lane, actions in enumerate(pieces):
-            self._actions[lane] = [actions] if len(actions) else []
+        episodes = np.split(np.asarray(state["actions"], np.float32), np.cumsum(state["lengths"])[:-1])
+        self._history.begin(episodes)
+        for lane, actions in enumerate(episodes):
             if not self.open[lane]:
                 continue
             seed = self.episode(lane, int(self.begun[lane]) - 1)

@@ -202,11 +202,10 @@ class GeneralCollector(Collector):
 
     def _so_far(self, lane: int, first: int) -> Play:
         """A lane's open episode, up to where it stands."""
-        pieces, seed = self._actions[lane], self._episode[lane]
+        actions, seed = self._history.of(lane), self._episode[lane]
         assert seed is not None
         if self._writing is not None:
-            pieces = [*pieces, self._writing.action[: self._writing.taken[lane], lane]]
-        actions = np.concatenate(pieces or [np.zeros((0, self.actor.head.size), np.float32)])
+            actions = np.concatenate([actions, self._writing.action[: self._writing.taken[lane], lane]])
         return Play(lane - first, seed, actions[len(actions) - int(self.length[lane]) :])
 
     def _compare(self, lanes: Sequence[int], plays: Sequence[Play], played: Sequence[Played]) -> None:

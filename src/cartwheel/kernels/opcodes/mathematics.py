@@ -11,7 +11,7 @@ from cartwheel.kernels.compile import compiled
 from cartwheel.kernels.floats import like
 from cartwheel.kernels.opcodes.blocks import blocks, operand, result
 from cartwheel.kernels.opcodes.forms import elementwise, output_word
-from cartwheel.kernels.opcodes.registry import opcode, ulp
+from cartwheel.kernels.opcodes.registry import EXACT, opcode, ulp
 
 _ONE, _TWO = output_word(1), output_word(2)
 
@@ -86,6 +86,16 @@ def tanh(row: Any, numbers: Any, integers: Any) -> None:
         x, y = operand(row, numbers, 0, block), result(row, numbers, _ONE, block)
         for i in range(len(y)):
             y[i] = elementary.tanh(x[i])
+
+
+@opcode(elementwise(2), EXACT)
+def tanh_gradient(row: Any, numbers: Any, integers: Any) -> None:
+    """y = x0 (1 - x1**2): x0 times the slope of tanh where it is x1."""
+    for block in range(blocks(row)):
+        x0, x1 = operand(row, numbers, 0, block), operand(row, numbers, 1, block)
+        y = result(row, numbers, _TWO, block)
+        for i in range(len(y)):
+            y[i] = x0[i] * (like(x1[i], 1.0) - x1[i] * x1[i])
 
 
 @opcode(elementwise(1), ulp(4))

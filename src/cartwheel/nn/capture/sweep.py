@@ -47,6 +47,19 @@ class Sweep:
             words.append((row, {TO: _distance(trace, bases[place.kind == "i"]), OF_ROUNDS: len(names)}))
         return words
 
+    def rehearsed(self, rounds: int, bases: tuple[Array, Array]) -> tuple[dict[int, Array], list[Array]]:
+        """By a row, its words for so many rounds with minibatches of zeros; and the arrays that these reach."""
+        if not self.taking:
+            return {}, []
+        names = np.zeros((rounds, self.taking[0][1].shape[0]), np.int64)
+        wholes = [np.zeros((1, *place.shape[1:]), bases[place.kind == "i"].dtype) for _, place in self.taking]
+        kept = [np.zeros((rounds, *place.shape), bases[place.kind == "i"].dtype) for _, place in self.keeping]
+        told: dict[int, Array] = {}
+        for row, words in self.told(names, wholes, kept, bases):
+            told[id(row)] = row.words.copy()
+            told[id(row)][list(words)] = list(words.values())
+        return told, [names, *wholes, *kept]
+
 
 def minibatches(builder: Builder, sweep: Sweep, inputs: Sequence[Place]) -> None:
     """Rows that fill the inputs (B, ...) from arrays (N, ...): until they are told others, from one row of zeros."""

@@ -193,6 +193,15 @@ def arctanh(xp: Any, x: Array) -> Array:
     return xp.atanh(x)
 
 
+@operation
+def _tanh_gradient(xp: Any, g: Array, y: Array) -> Array:
+    """g times the slope of tanh where it is y."""
+    return g * (1.0 - y * y)
+
+
+_tanh_gradient.rules = (lambda g, z, g0, y: _tanh_gradient(g, y), lambda g, z, g0, y: -2.0 * (g * g0 * y))
+
+
 def _square(x: Any) -> Any:
     x = as_floats(x)
     return x * x
@@ -206,7 +215,7 @@ arccos.rules = (lambda g, y, x: _scaled(g, -1.0 / sqrt((1.0 - x) * (1.0 + x))),)
 arctan.rules = (lambda g, y, x: g / (1.0 + _square(x)),)
 sinh.rules = (lambda g, y, x: g * cosh(x),)
 cosh.rules = (lambda g, y, x: g * sinh(x),)
-tanh.rules = (lambda g, y, x: g * (1.0 - y * y),)
+tanh.rules = (lambda g, y, x: _tanh_gradient(g, y),)
 arcsinh.rules = (lambda g, y, x: g / sqrt(1.0 + _square(x)),)
 arccosh.rules = (lambda g, y, x: _scaled(g, 1.0 / sqrt((x - 1.0) * (x + 1.0))),)
 arctanh.rules = (lambda g, y, x: _scaled(g, 1.0 / ((1.0 - x) * (1.0 + x))),)
