@@ -28,16 +28,21 @@ Measure = Callable[[Request, NDArray[np.int64]], Experience]
 class Validation:
     """What validation episodes said of a policy, its mean return in them as its value; how many steps they took.
 
-    `whole` is whether these were all of the validation episodes.
+    `whole` is whether these were all of the validation episodes. `confirmed` is what fresh ones said of a policy that
+    reached the threshold in them: whether it did so again; None where nobody asked.
     """
 
     judged: Best
     steps: int
     whole: bool = True
+    confirmed: bool | None = None
 
 
 class Judge:
     """Judges policies on validation episodes, always the same ones, and remembers the best of them.
+
+    The highest of many noisy means flatters whoever has it. So a policy that reaches the threshold has to do it once
+    more, in as many validation episodes that no other policy was in, before the run counts as solved.
 
     Where its methods only say something, `note` takes it into the state: until then a signal may break off.
     `normalised` says that policies see through moments that change, so that one vector is not one policy.
@@ -58,7 +63,8 @@ class Judge:
         self._normalised = normalised
         self.steps = 0  # of all validation episodes so far
         self.solved = False
-        self.champion: Best | None = None  # the best one so far
+        self._asked = 0  # how often fresh episodes were
+        self.champion: Best | None = None  # the best one so far, or the one that solved it
         self._judged: NDArray[np.float32] | None = None  # the last one
 
     def judge(self, best: Best) -> Validation | None:
@@ -70,7 +76,7 @@ class Judge:
             return None
         if self._judged is not None and not self._normalised and np.array_equal(best.theta, self._judged):
             return None
-        return self.validate(best)
+        return self._confirmed(self.validate(best))
 
     def look(self, best: Best) -> Validation:
         """The verdict on a policy that goes on learning: by a few episodes, and by all where these are promising.
@@ -80,8 +86,16 @@ class Judge:
         first = self.validate(best, GLANCE_EPISODES)
         if self.champion is not None and first.judged.value <= self.champion.value:
             return first
-        rest = self.validate(best)
+        rest = self._confirmed(self.validate(best))
         return replace(rest, steps=first.steps + rest.steps)
+
+    def _confirmed(self, validation: Validation) -> Validation:
+        """With the word of fresh episodes, if it reaches the threshold and the run may end by that."""
+        if not self.early_stop or self.threshold is None or validation.judged.value < self.threshold:
+            return validation
+        again = self.examine(validation.judged, Purpose.VALIDATION, VALIDATION_EPISODES, self._asked)
+        reached = float(again.returns.mean()) >= self.threshold
+        return replace(validation, steps=validation.steps + again.steps, confirmed=reached)
 
     def validate(self, best: Best, episodes: int = VALIDATION_EPISODES) -> Validation:
         """What so many of the validation episodes say of a policy."""
@@ -96,14 +110,15 @@ class Judge:
         if not validation.whole:
             return
         self._judged = judged.theta
-        if self.champion is None or judged.value > self.champion.value:
+        self._asked += validation.confirmed is not None
+        self.solved = bool(validation.confirmed)
+        if self.solved or self.champion is None or judged.value > self.champion.value:
             self.champion = judged
-        self.solved = self.early_stop and self.threshold is not None and self.champion.value >= self.threshold
 
-    def examine(self, best: Best, purpose: Purpose, episodes: int) -> Experience:
-        """The experience `(1, episodes)` of one policy in the episodes of this purpose."""
+    def examine(self, best: Best, purpose: Purpose, episodes: int, *path: int) -> Experience:
+        """The experience `(1, episodes)` of one policy in the episodes of this purpose and path."""
         request = Request(parameters=best.theta[None], episodes=episodes, normalisation=best.normalisation)
-        return self._measure(request, episode_seeds(self.seed, purpose, count=episodes))
+        return self._measure(request, episode_seeds(self.seed, purpose, *path, count=episodes))
 
     def choose(self, latest: list[Best]) -> tuple[Best | None, int]:
         """The best of the last generation's finalists and the champion, and the steps that it took to say so.
@@ -123,6 +138,7 @@ class Judge:
         return {
             "validation_steps": self.steps,
             "solved": self.solved,
+            "confirmations": self._asked,
             **entries("champion", [*filter(None, [self.champion])]),
             "judged": self._judged,
         }
@@ -130,5 +146,6 @@ class Judge:
     def restore(self, own: Mapping[str, Any]) -> None:
         """Go on from the run's part of a state."""
         self.steps, self.solved = int(own["validation_steps"]), bool(own["solved"])
+        self._asked = int(own["confirmations"])
         self.champion = next(iter(bests_in(own, "champion")), None)
         self._judged = own["judged"]

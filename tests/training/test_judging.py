@@ -1,0 +1,107 @@
+"""Who has solved it: a policy that reaches the threshold in the validation episodes, and in fresh ones as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cartwheel.algorithms.base import Best
+from cartwheel.experience.records import Experience, Request
+from cartwheel.seeds import Purpose, episode_seeds
+from cartwheel.training.judging import GLANCE_EPISODES, VALIDATION_EPISODES, Judge
+
+SEED, THRESHOLD, LENGTH = 7, 10.0, 3
+USUAL = tuple(episode_seeds(SEED, Purpose.VALIDATION, count=VALIDATION_EPISODES).tolist())
+
+
+class Luck:
+    """Measures a policy (usual, elsewhere) by its own numbers: what it gets in the usual episodes, and in others."""
+
+    def __init__(self) -> None:
+        self.fresh: list[tuple[int, ...]] = []
+
+    def __call__(self, request: Request, seeds: Any) -> Experience:
+        usual, elsewhere = np.asarray(request.parameters)[0].tolist()
+        asked = tuple(seeds.tolist())
+        assert request.episodes == len(asked)
+        if not set(asked) <= set(USUAL):
+            self.fresh.append(asked)
+            usual = elsewhere
+        shape = 1, len(asked)
+        return Experience(returns=np.full(shape, usual), lengths=np.full(shape, LENGTH))
+
+
+def made(measure: Any, **options: Any) -> Judge:
+    given = {"threshold": THRESHOLD, "early_stop": True, "finalists": 5, "normalised": False, **options}
+    return Judge(measure, SEED, **given)
+
+
+def best(usual: float, elsewhere: float) -> Best:
+    return Best(np.array([usual, elsewhere], np.float32), THRESHOLD)
+
+
+@pytest.mark.parametrize("by", ["judge", "look"])
+def test_who_was_lucky_has_not_solved_it(by: str) -> None:
+    luck = Luck()
+    judge = made(luck)
+    first = GLANCE_EPISODES if by == "look" else 0
+    for number, (usual, elsewhere, solved) in enumerate([(12.0, 9.0, False), (13.0, 9.9, False), (14.0, 10.0, True)]):
+        verdict = getattr(judge, by)(best(usual, elsewhere))
+        assert verdict.confirmed is solved
+        assert verdict.judged.value == usual
+        assert verdict.steps == (first + 2 * VALIDATION_EPISODES) * LENGTH
+        judge.note(verdict)
+        assert judge.solved is solved
+        assert len(luck.fresh) == number + 1
+    assert {len(seeds) for seeds in luck.fresh} == {VALIDATION_EPISODES}
+    assert len(set().union(*luck.fresh, USUAL)) == 4 * VALIDATION_EPISODES  # each time others
+
+
+def test_who_has_solved_it_is_kept() -> None:
+    judge = made(Luck())
+    for usual, elsewhere in ((20.0, 1.0), (11.0, 11.0)):
+        verdict = judge.judge(best(usual, elsewhere))
+        assert verdict is not None
+        judge.note(verdict)
+    assert judge.champion is not None
+    assert judge.champion.theta.tolist() == [11.0, 11.0]
+    assert judge.choose([best(30.0, 30.0)]) == (None, 0)
+
+
+def test_the_lucky_one_may_still_be_the_best() -> None:
+    """Where nobody solves it, what did best in the usual episodes is kept, as before."""
+    judge = made(Luck())
+    for usual, elsewhere in ((20.0, 1.0), (11.0, 9.0)):
+        verdict = judge.judge(best(usual, elsewhere))
+        assert verdict is not None
+        judge.note(verdict)
+    assert not judge.solved
+    assert judge.champion is not None
+    assert judge.champion.theta.tolist() == [20.0, 1.0]
+
+
+@pytest.mark.parametrize("options", [{"early_stop": False}, {"threshold": None}, {"threshold": 12.5}])
+def test_nobody_asks_where_the_run_does_not_end_by_it(options: dict[str, Any]) -> None:
+    luck = Luck()
+    judge = made(luck, **options)
+    verdict = judge.look(best(12.0, 12.0))
+    assert verdict.confirmed is None
+    judge.note(verdict)
+    assert not luck.fresh
+    assert not judge.solved
+
+
+def test_a_resumed_judge_asks_others() -> None:
+    luck = Luck()
+    whole, part = made(luck), made(luck)
+    for judge in (whole, part):
+        verdict = judge.judge(best(12.0, 9.0))
+        assert verdict is not None
+        judge.note(verdict)
+    resumed = made(luck)
+    resumed.restore(part.state())
+    for judge in (whole, resumed):
+        judge.judge(best(13.0, 9.0))
+    assert luck.fresh[0] == luck.fresh[1] != luck.fresh[2] == luck.fresh[3]
