@@ -130,6 +130,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-3,
         "anneal_steps": 100_000,
     },
+    "pendulum": {"steps": 100_000, "anneal_steps": 100_000},
     "mountain-car-continuous": {
         "lanes": 1,
         "stretch": 256,
