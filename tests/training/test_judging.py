@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import cartwheel
 from cartwheel.algorithms.base import Best
 from cartwheel.experience.records import Experience, Request
 from cartwheel.seeds import Purpose, episode_seeds
-from cartwheel.training.judging import GLANCE_EPISODES, VALIDATION_EPISODES, Judge
+from cartwheel.training.judging import GLANCE_EPISODES, MOST_LOOKED, VALIDATION_EPISODES, Judge
 
 SEED, THRESHOLD, LENGTH = 7, 10.0, 3
 USUAL = tuple(episode_seeds(SEED, Purpose.VALIDATION, count=VALIDATION_EPISODES).tolist())
@@ -105,3 +106,18 @@ def test_a_resumed_judge_asks_others() -> None:
     for judge in (whole, resumed):
         judge.judge(best(13.0, 9.0))
     assert luck.fresh[0] == luck.fresh[1] != luck.fresh[2] == luck.fresh[3]
+
+
+def test_looks_are_in_proportion_to_training(tmp_path: Any) -> None:
+    """MountainCar's episodes all have 200 steps at first: a look takes 2,000, or with the others 22,000 more."""
+    options = {"steps": 3_000, "interval": 50, "lanes": 1, "stretch": 50, "minibatches": 1, "epochs": 1}
+    run = cartwheel.train(
+        "MountainCar-v0", algorithm="ppo", name="x", runs=tmp_path, hooks=[], early_stop=False, **options
+    )
+    metrics = run.metrics
+    looked, steps, taken = ~np.isnan(metrics["validation_return"]), metrics["steps"], metrics["validation_steps"]
+    before = np.concatenate([[0], taken[:-1]])
+    np.testing.assert_array_equal(looked, before <= MOST_LOOKED * steps)
+    assert looked[0]
+    assert not looked[1:10].any()
+    assert looked[10:].any()

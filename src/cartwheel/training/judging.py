@@ -21,6 +21,10 @@ TEST_EPISODES = 100
 #: The first of the validation episodes, which say whether a policy that goes on learning is worth all of them.
 GLANCE_EPISODES = 10
 
+#: Validation takes at most so many times the steps of training, and the look that passes it. Where episodes are long, as
+#: where nothing ends them but a time limit, runs would do little else but look.
+MOST_LOOKED = 20
+
 Measure = Callable[[Request, NDArray[np.int64]], Experience]
 
 
@@ -77,6 +81,10 @@ class Judge:
         if self._judged is not None and not self._normalised and np.array_equal(best.theta, self._judged):
             return None
         return self._confirmed(self.validate(best))
+
+    def affords(self, steps: int) -> bool:
+        """Whether a look at the policy is in proportion to so many steps of training."""
+        return self.steps <= MOST_LOOKED * steps
 
     def look(self, best: Best) -> Validation:
         """The verdict on a policy that goes on learning: by a few episodes, and by all where these are promising.

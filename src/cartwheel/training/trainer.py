@@ -140,7 +140,7 @@ class Trainer:
             if due or ended:
                 found = self.algorithm.finalists(experience, self.judge.finalists)
                 latest = [replace(one, normalisation=request.normalisation) for one in found]
-            validation = self._verdict(latest[0]) if due and latest else None
+            validation = self._verdict(latest[0], after) if due and latest else None
         self._changing = True
         if self.collector is not None:
             self.collector.keep()
@@ -211,9 +211,11 @@ class Trainer:
         """Whether the budget is used up after so many generations and steps, now."""
         return self.budget.fraction(generations, steps, self.seconds) >= 1.0
 
-    def _verdict(self, latest: Best) -> Validation | None:
-        """What validation episodes say of the policy that a row is to tell of."""
-        return self.judge.judge(latest) if self.collector is None else self.judge.look(latest)
+    def _verdict(self, latest: Best, after: int) -> Validation | None:
+        """What validation episodes say of the policy that a row is to tell of, after so many steps."""
+        if self.collector is None:
+            return self.judge.judge(latest)
+        return self.judge.look(latest) if self.judge.affords(after) else None
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
