@@ -21,8 +21,8 @@ TEST_EPISODES = 100
 #: The first of the validation episodes, which say whether a policy that goes on learning is worth all of them.
 GLANCE_EPISODES = 10
 
-#: Validation takes at most so many times the steps of training, and the look that passes it. Where episodes are long, as
-#: where nothing ends them but a time limit, runs would do little else but look.
+#: Validation takes at most so many times the steps of training, and the look that passes it. Where episodes are long,
+#: as where nothing ends them but a time limit, runs would do little else but look.
 MOST_LOOKED = 20
 
 Measure = Callable[[Request, NDArray[np.int64]], Experience]
