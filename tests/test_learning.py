@@ -198,7 +198,7 @@ def test_margins_are_those_that_were_stated() -> None:
     }
     stated = [row for table in BESIDE for row in TABLES[table]() if row.margin is not None]
     assert {row.environment: row.margin for row in stated} == margins
-    assert len(stated) == 3 + 8
+    assert len(stated) == 3 + 9  # of Pendulum two
     assert all(row.peer and row.seeds == 10 for row in stated)
     assert not any(settings["early_stop"] for settings in VALUES.values())
 

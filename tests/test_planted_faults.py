@@ -1533,6 +1533,34 @@ FAULTS = [
         "return loss + weight * entropy if",
         "algorithms/test_ppo.py",
     ),
+    Fault(
+        "a lucky policy that has solved it",
+        "training/judging.py",
+        "reached = float(again.returns.mean()) >= self.threshold",
+        "reached = validation.judged.value >= self.threshold",
+        "training/test_judging.py",
+    ),
+    Fault(
+        "the same fresh episodes each time",
+        "training/judging.py",
+        "VALIDATION_EPISODES, self._asked)",
+        "VALIDATION_EPISODES, 0)",
+        "training/test_judging.py",
+    ),
+    Fault(
+        "the luckiest kept where another has solved it",
+        "training/judging.py",
+        "if self.solved or self.champion is None or",
+        "if self.champion is None or",
+        "training/test_judging.py",
+    ),
+    Fault(
+        "looks without measure",
+        "training/judging.py",
+        "return self.steps <= MOST_LOOKED * steps",
+        "return self.steps <= MOST_LOOKED * steps or True",
+        "training/test_judging.py",
+    ),
 ]
 
 

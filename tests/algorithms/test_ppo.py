@@ -412,6 +412,35 @@ def test_a_rate_that_has_fallen_by_half_makes_steps_of_half_the_length() -> None
     np.testing.assert_array_equal(falling._phase.theta, half._phase.theta)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_clip_that_has_fallen_by_half_is_one_of_half_the_length(resumed: bool) -> None:
+    """As the step size falls, of 64 steps 16 each time, in the one program that was recorded."""
+    options = {"anneal_steps": 64, "learning_rate": 0.05, "epochs": 4, "minibatches": 2}
+    falling, half, whole = (made(**options, clip=clip, anneal_clip=clip == 0.2) for clip in (0.2, 0.1, 0.20001))
+    for number in range(2):
+        told(falling, transitions(seed=number))
+    if resumed:
+        state, falling = falling.state(), made(**options, clip=0.2, anneal_clip=True)
+        falling.restore(state)
+    fractions = []
+    for agent in (falling, half, whole):
+        agent.restore(falling.state()) if agent is not falling else None
+        before = falling.state()
+        fractions.append(told(agent, transitions(seed=2))["clip_fraction"])
+        if agent is falling:
+            found = agent._phase.theta.copy()
+            falling.restore(before)
+    np.testing.assert_allclose(found, half._phase.theta, rtol=0, atol=1e-5)
+    assert fractions[0] == pytest.approx(fractions[1], abs=0.02) != pytest.approx(fractions[2], abs=0.05)
+    assert np.abs(found - whole._phase.theta).max() > 1e-3
+    assert len(falling._phase._step._programs) == 1
+
+
+def test_a_clip_falls_with_the_step_size_or_not_at_all() -> None:
+    with pytest.raises(UsageError, match=r"^--anneal-clip: expected --anneal-steps"):
+        PPOSettings(anneal_clip=True)
+
+
 # --- where it begins --------------------------------------------------------------------------------------------------
 
 

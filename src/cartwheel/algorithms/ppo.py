@@ -24,6 +24,7 @@ from cartwheel.algorithms.base import Entry
 from cartwheel.algorithms.gradients.agent import ActorCriticLearner
 from cartwheel.algorithms.gradients.settings import ActorCriticSettings
 from cartwheel.errors import UsageError
+from cartwheel.nn import as_variable
 from cartwheel.nn import functions as F
 from cartwheel.policies.specification import Specification, Stochastic, stacked
 from cartwheel.settings import option
@@ -42,6 +43,7 @@ class PPOSettings(ActorCriticSettings):
     epochs: int = option(10, "how often each step is learnt from", minimum=1, maximum=10_000)
     minibatches: int = option(8, "parts of a stretch, each of which makes an update", minimum=1, maximum=1_000_000)
     clip: float = option(0.2, "how far the chance of an action may move, as a share (epsilon)", above=0.0, maximum=1e3)
+    anneal_clip: bool = option(False, "let the clip fall along with the step size, over --anneal-steps")
     clip_value: float = option(0.0, "how far a value may move (0: as far as it likes)", minimum=0.0, maximum=1e9)
     target_kl: float = option(
         0.0, "divergence from the policy that acted after which a stretch's epochs end (0: never)", minimum=0.0
@@ -54,6 +56,8 @@ class PPOSettings(ActorCriticSettings):
                 f"--minibatches: expected a number that divides the {self.lanes * self.stretch:,} steps of a stretch, "
                 f"got {self.minibatches:,}"
             )
+        if self.anneal_clip and not self.anneal_steps:
+            raise UsageError("--anneal-clip: expected --anneal-steps with it, over which it falls")
 
 
 class PPO(ActorCriticLearner):
@@ -61,6 +65,10 @@ class PPO(ActorCriticLearner):
 
     name, ratio = "ppo", True
     settings: PPOSettings
+
+    def __init__(self, settings: PPOSettings, network: Any, seed: int) -> None:
+        super().__init__(settings, network, seed)
+        self._clip = np.array(settings.clip, np.float32)
 
     def loss(self, batch: Any) -> tuple[Any, dict[str, Any]]:
         """Eq. 7 and 9."""
@@ -70,7 +78,12 @@ class PPO(ActorCriticLearner):
             advantage = centred / (F.sqrt(mean(centred * centred)) + 1e-8)
         step = batch.log_prob - batch.old_log_prob
         ratio = F.exp(step)  # eq. 6
-        policy = -mean(F.minimum(ratio * advantage, F.clip(ratio, 1.0 - s.clip, 1.0 + s.clip) * advantage))  # eq. 7
+        clip: Any = s.clip
+        near = F.clip(ratio, 1.0 - clip, 1.0 + clip)
+        if s.anneal_clip:  # F.clip takes no bounds that change
+            clip = as_variable(self._clip)
+            near = F.minimum(F.maximum(ratio, 1.0 - clip), 1.0 + clip)
+        policy = -mean(F.minimum(ratio * advantage, near * advantage))  # eq. 7
         error = batch.value - batch.target
         squares = error * error
         if s.clip_value > 0.0:
@@ -82,12 +95,14 @@ class PPO(ActorCriticLearner):
             "value_loss": value,
             "entropy": entropy,
             "approx_kl": mean(F.expm1(step) - step),
-            "clip_fraction": mean(F.where(F.abs(ratio - 1.0) > s.clip, 1.0, 0.0 * ratio)),
+            "clip_fraction": mean(F.where(F.abs(ratio - 1.0) > clip, 1.0, 0.0 * ratio)),
         }
         return self._with_entropy(policy + s.value_weight * value, entropy), figures  # eq. 9
 
     def _update(self, run: Any) -> dict[str, NDArray[np.float32]]:
         s = self.settings
+        if s.anneal_clip:
+            self._clip[...] = s.clip * self._left
         if s.target_kl == 0.0:
             found: dict[str, NDArray[np.float32]] = run(s.epochs, s.minibatches)
             return found
