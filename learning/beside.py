@@ -134,7 +134,7 @@ def _difference(row: Row, ours: Learner, peer: Learner, policy: str) -> list[str
     by_pairs = summarise([mine[seed] - theirs[seed] for seed in theirs])
     met = _verdict(row.margin is not None and apart[0] > row.margin, min(len(mine), len(theirs)), row)
     return [
-        row.environment,
+        f"{row.environment}: {row.label}" if row.label else row.environment,
         peer.name,
         policy,
         told(difference),

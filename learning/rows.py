@@ -129,7 +129,10 @@ VALUES: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"early_stop": False},
     "Acrobot-v1": {"early_stop": False, **PRESETS["acrobot"]},
     "MountainCar-v0": {"early_stop": False, **PRESETS["mountain-car"]},
-    "cartwheel/CartPoleNoVelocity-v0": {"early_stop": False, **PRESETS["cartpole-no-velocity"]},
+    "cartwheel/CartPoleNoVelocity-v0": {
+        "early_stop": False,
+        **{name: value for name, value in PRESETS["cartpole-no-velocity"].items() if name != "steps"},
+    },
     "cartwheel/GridWorld-v0": {"early_stop": False, "learning_rate": 0.8, "initial_value": 1.0, "gamma": 0.9},
     "FrozenLake-v1": {**_TABLE, "learning_rate_power": 0.6},
     "Taxi-v4": _TABLE,

@@ -206,8 +206,8 @@ FAULTS = [
     Fault(
         "the worst on validation is kept",
         "training/judging.py",
-        "judged.value > self.champion.value",
-        "judged.value < self.champion.value",
+        "self.champion is None or judged.value > self.champion.value",
+        "self.champion is None or judged.value < self.champion.value",
         "training/test_trainer.py",
     ),
     Fault(
@@ -1361,8 +1361,8 @@ FAULTS = [
     Fault(
         "a ratio clipped from above alone",
         "algorithms/ppo.py",
-        "F.clip(ratio, 1.0 - s.clip, 1.0 + s.clip)",
-        "F.clip(ratio, 0.0 * ratio, 1.0 + s.clip)",
+        "F.clip(ratio, 1.0 - clip, 1.0 + clip)",
+        "F.minimum(ratio, 1.0 + clip)",
         "algorithms/test_ppo.py",
     ),
     Fault(
@@ -1536,14 +1536,14 @@ FAULTS = [
     Fault(
         "a lucky policy that has solved it",
         "training/judging.py",
-        "reached = float(again.returns.mean()) >= self.threshold",
-        "reached = validation.judged.value >= self.threshold",
+        "self._reached(float(again.returns.mean()))",
+        "self._reached(validation.judged.value)",
         "training/test_judging.py",
     ),
     Fault(
         "the same fresh episodes each time",
         "training/judging.py",
-        "VALIDATION_EPISODES, self._asked)",
+        "VALIDATION_EPISODES, self.confirmations)",
         "VALIDATION_EPISODES, 0)",
         "training/test_judging.py",
     ),
@@ -1560,6 +1560,20 @@ FAULTS = [
         "return self.steps <= MOST_LOOKED * steps",
         "return self.steps <= MOST_LOOKED * steps or True",
         "training/test_judging.py",
+    ),
+    Fault(
+        "a lucky policy that nobody can pass",
+        "training/judging.py",
+        "if not better and not self._reached(first.judged.value):",
+        "if not better:",
+        "training/test_judging.py",
+    ),
+    Fault(
+        "a clip range that stays",
+        "algorithms/ppo.py",
+        "self._clip[...] = s.clip * self._left",
+        "self._clip[...] = s.clip",
+        "algorithms/test_ppo.py",
     ),
 ]
 

@@ -60,6 +60,25 @@ def test_who_was_lucky_has_not_solved_it(by: str) -> None:
     assert len(set().union(*luck.fresh, USUAL)) == 4 * VALIDATION_EPISODES  # each time others
 
 
+@pytest.mark.parametrize("usual", [10.0, 11.9, 12.0])
+def test_a_lucky_one_is_no_measure_of_those_after_it(usual: float) -> None:
+    """Who does as well or not as well as the champion that was not confirmed may solve it all the same."""
+    judge = made(Luck())
+    judge.note(judge.look(best(12.0, 9.9)))
+    verdict = judge.look(best(usual, usual))
+    assert verdict.whole
+    judge.note(verdict)
+    assert judge.solved
+    assert judge.champion is not None
+    assert judge.champion.theta.tolist() == pytest.approx([usual, usual])
+
+
+def test_who_neither_does_better_nor_reaches_it_is_glanced_at() -> None:
+    judge = made(Luck())
+    judge.note(judge.look(best(9.0, 9.0)))
+    assert not judge.look(best(8.9, 20.0)).whole
+
+
 def test_who_has_solved_it_is_kept() -> None:
     judge = made(Luck())
     for usual, elsewhere in ((20.0, 1.0), (11.0, 11.0)):

@@ -340,10 +340,10 @@ def test_a_signal_while_a_policy_is_judged_leaves_the_generation_untold(
     whole = train(tmp_path, "whole")
     honest = Trainer._verdict
 
-    def stopped(self: Trainer, latest: Any) -> Any:
+    def stopped(self: Trainer, latest: Any, after: int) -> Any:
         if self.generation == 2:
             raise Stop(signal.SIGINT)
-        return honest(self, latest)
+        return honest(self, latest, after)
 
     monkeypatch.setattr(Trainer, "_verdict", stopped)
     with pytest.raises(Interrupted):

@@ -123,11 +123,12 @@ def as_it_went(reward: Floats, taken: NDArray[np.int64], gamma: float) -> Floats
 
 def specify(general: Any, own: ReinforceSettings) -> Specification:
     """A stochastic network of the layers of the general settings, which remembers nothing."""
+    network = stacked(general.frames, Stochastic(general.hidden, general.activation, general.memory))
     if general.memory != "none":
         raise UsageError(
             f"--memory: reinforce learns networks without a memory; take ppo with --memory {general.memory}"
         )
-    return stacked(general.frames, Stochastic(general.hidden, general.activation))
+    return network
 
 
 #: The program of a Keras tutorial: an update for each of 1,000 episodes of CartPole-v1; its own step size is 0.01.

@@ -146,7 +146,7 @@ class Stacked:
         if not isinstance(frames, int) or isinstance(frames, bool) or not 2 <= frames <= _MOST_FRAMES:
             raise UsageError(f"frames: expected a whole number from 2 to {_MOST_FRAMES:,}, got {frames!r}")
         if not isinstance(self.inner, (MLP, Dueling, Stochastic)) or getattr(self.inner, "cell", "none") != "none":
-            raise UsageError("frames: a network that has a memory of its own sees one observation at a time")
+            raise UsageError("frames: expected layers without a memory of their own (mlp, dueling, stochastic)")
 
     def build(self, inputs: int, outputs: int, groups: tuple[int, ...] | None = None) -> StackedNetwork:
         """The network for `inputs` numbers a frame in and `outputs` numbers out; `groups` as `Stochastic` has them."""

@@ -67,7 +67,7 @@ class Judge:
         self._normalised = normalised
         self.steps = 0  # of all validation episodes so far
         self.solved = False
-        self._asked = 0  # how often fresh episodes were
+        self.confirmations = 0  # how often fresh episodes were
         self.champion: Best | None = None  # the best one so far, or the one that solved it
         self._judged: NDArray[np.float32] | None = None  # the last one
 
@@ -89,21 +89,27 @@ class Judge:
     def look(self, best: Best) -> Validation:
         """The verdict on a policy that goes on learning: by a few episodes, and by all where these are promising.
 
-        They are where no policy did as well yet.
+        They are where no policy did as well yet, and where one may be about to solve it: a lucky one that was not
+        confirmed is no measure of that.
         """
         first = self.validate(best, GLANCE_EPISODES)
-        if self.champion is not None and first.judged.value <= self.champion.value:
+        better = self.champion is None or first.judged.value > self.champion.value
+        if not better and not self._reached(first.judged.value):
             return first
         rest = self._confirmed(self.validate(best))
         return replace(rest, steps=first.steps + rest.steps)
 
     def _confirmed(self, validation: Validation) -> Validation:
         """With the word of fresh episodes, if it reaches the threshold and the run may end by that."""
-        if not self.early_stop or self.threshold is None or validation.judged.value < self.threshold:
+        if not self._reached(validation.judged.value):
             return validation
-        again = self.examine(validation.judged, Purpose.VALIDATION, VALIDATION_EPISODES, self._asked)
-        reached = float(again.returns.mean()) >= self.threshold
+        again = self.examine(validation.judged, Purpose.VALIDATION, VALIDATION_EPISODES, self.confirmations)
+        reached = self._reached(float(again.returns.mean()))
         return replace(validation, steps=validation.steps + again.steps, confirmed=reached)
+
+    def _reached(self, value: float) -> bool:
+        """Whether a mean return reaches the threshold, if the run may end by that."""
+        return self.early_stop and self.threshold is not None and value >= self.threshold
 
     def validate(self, best: Best, episodes: int = VALIDATION_EPISODES) -> Validation:
         """What so many of the validation episodes say of a policy."""
@@ -118,7 +124,7 @@ class Judge:
         if not validation.whole:
             return
         self._judged = judged.theta
-        self._asked += validation.confirmed is not None
+        self.confirmations += validation.confirmed is not None
         self.solved = bool(validation.confirmed)
         if self.solved or self.champion is None or judged.value > self.champion.value:
             self.champion = judged
@@ -146,7 +152,7 @@ class Judge:
         return {
             "validation_steps": self.steps,
             "solved": self.solved,
-            "confirmations": self._asked,
+            "confirmations": self.confirmations,
             **entries("champion", [*filter(None, [self.champion])]),
             "judged": self._judged,
         }
@@ -154,6 +160,6 @@ class Judge:
     def restore(self, own: Mapping[str, Any]) -> None:
         """Go on from the run's part of a state."""
         self.steps, self.solved = int(own["validation_steps"]), bool(own["solved"])
-        self._asked = int(own["confirmations"])
+        self.confirmations = int(own.get("confirmations", 0))  # none, where none were asked for yet
         self.champion = next(iter(bests_in(own, "champion")), None)
         self._judged = own["judged"]

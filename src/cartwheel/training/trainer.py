@@ -160,6 +160,8 @@ class Trainer:
         if row:
             for hook in self.hooks:
                 hook.row(row)
+                if validation is not None and validation.confirmed is False and self.judge.confirmations == 1:
+                    hook.note("reached in the validation episodes, but not in as many fresh ones: the run goes on")
 
     def _row(self, validation: Validation | None, due: bool) -> dict[str, float]:
         """What came of the generations since the last row, and of the policies that they led to.

@@ -180,7 +180,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epsilon_end": 0.1,
     },
     "mountain-car": {"updates": 128, "epsilon_steps": 24_000},
-    "cartpole-no-velocity": {"memory": "gru", "hidden": (64, 32), "batch": 32, "burn_in": 4, "sequence": 6},
+    "cartpole-no-velocity": {
+        "steps": 300_000,
+        "memory": "gru",
+        "hidden": (64, 32),
+        "batch": 32,
+        "burn_in": 4,
+        "sequence": 6,
+    },
 }
 
 ENTRY = Entry(

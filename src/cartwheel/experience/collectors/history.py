@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cartwheel.experience.records import Transitions
 
-# Stretches are put together when they are asked for, or have become so many bytes: doing so for each of them would
-# cost as much as a short one itself.
-_MOST = 1 << 20
+# Stretches are put together when they are asked for, or have become so many bytes, of which each takes some beside its
+# actions: doing so for each of them would cost as much as a short one itself.
+_MOST, _BESIDE = 1 << 20, 512
 
 
 class History:
@@ -25,7 +25,7 @@ class History:
     def add(self, found: Transitions) -> None:
         """A stretch that was kept."""
         self._stretches.append((found.action, found.taken))
-        self._bytes += found.action.nbytes
+        self._bytes += found.action.nbytes + _BESIDE
 
     @property
     def full(self) -> bool:
