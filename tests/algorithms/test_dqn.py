@@ -525,14 +525,16 @@ def test_a_larger_budget_is_as_if_there_had_been_no_other(kind: str, steps: int,
 def test_rows_tell_how_learning_goes(kind: str, tmp_path: Path) -> None:
     metrics = train(tmp_path, "run", **KINDS[kind]).metrics
     assert metrics["steps"].tolist() == sorted(set(metrics["steps"]))
-    for name in ("loss", "q_mean", "td_error", "gradient_norm", "updates_per_step", "epsilon", "validation_return"):
+    for name in ("loss", "q_mean", "td_error", "gradient_norm", "updates_per_step", "epsilon"):
         assert np.isfinite(metrics[name][1:]).all(), name
     assert np.isfinite(metrics["return_mean"]).any()
     assert (metrics["loss"][1:] > 0).all()
     assert metrics["updates_per_step"][-1] == pytest.approx(3 / (7 * KINDS[kind].get("lanes", 2)))
     assert (np.diff(metrics["epsilon"]) < 0).all()
-    assert (metrics["validation_return"] >= 1.0).all()
-    assert (np.diff(metrics["validation_steps"]) > 0).all()
+    looked = np.isfinite(metrics["validation_return"])  # in proportion to such short stretches not each time
+    assert looked.any()
+    assert (metrics["validation_return"][looked] >= 1.0).all()
+    assert ((np.diff(metrics["validation_steps"], prepend=0) > 0) == looked).all()
 
 
 @pytest.mark.parametrize(
