@@ -43,6 +43,16 @@ def best(usual: float, elsewhere: float) -> Best:
     return Best(np.array([usual, elsewhere], np.float32), THRESHOLD)
 
 
+def judged(*policies: tuple[float, float]) -> Judge:
+    """A judge of these, one after the other."""
+    judge = made(Luck())
+    for usual, elsewhere in policies:
+        verdict = judge.judge(best(usual, elsewhere))
+        assert verdict is not None
+        judge.note(verdict)
+    return judge
+
+
 @pytest.mark.parametrize("by", ["judge", "look"])
 def test_who_was_lucky_has_not_solved_it(by: str) -> None:
     luck = Luck()
@@ -80,11 +90,7 @@ def test_who_neither_does_better_nor_reaches_it_is_glanced_at() -> None:
 
 
 def test_who_has_solved_it_is_kept() -> None:
-    judge = made(Luck())
-    for usual, elsewhere in ((20.0, 1.0), (11.0, 11.0)):
-        verdict = judge.judge(best(usual, elsewhere))
-        assert verdict is not None
-        judge.note(verdict)
+    judge = judged((20.0, 1.0), (11.0, 11.0))
     assert judge.champion is not None
     assert judge.champion.theta.tolist() == [11.0, 11.0]
     assert judge.choose([best(30.0, 30.0)]) == (None, 0)
@@ -92,11 +98,7 @@ def test_who_has_solved_it_is_kept() -> None:
 
 def test_the_lucky_one_may_still_be_the_best() -> None:
     """Where nobody solves it, what did best in the usual episodes is kept, as before."""
-    judge = made(Luck())
-    for usual, elsewhere in ((20.0, 1.0), (11.0, 9.0)):
-        verdict = judge.judge(best(usual, elsewhere))
-        assert verdict is not None
-        judge.note(verdict)
+    judge = judged((20.0, 1.0), (11.0, 9.0))
     assert not judge.solved
     assert judge.champion is not None
     assert judge.champion.theta.tolist() == [20.0, 1.0]
