@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
@@ -23,6 +22,7 @@ from cartwheel.nn.capture.names import Names
 from cartwheel.nn.capture.program import Program
 from cartwheel.nn.capture.recording import record
 from cartwheel.nn.capture.structures import mapped
+from cartwheel.nn.capture.turns import Turn, alone, begin
 from cartwheel.nn.capture.watch import Watch
 from cartwheel.nn.config import Config
 from cartwheel.nn.functions.indexing import get_item
@@ -50,13 +50,15 @@ def capture(step: Callable[..., Any]) -> Captured:
 class Captured:
     """What `capture` gives: to be called as the step is, from any thread, one call after the other.
 
-    Within another recorded step, and under `nn.debug()`, it runs the step itself. Copies are recorded anew.
+    Calls of different ones run side by side, but wait while another thread records: models have other numbers then.
+    Code that is not recorded does not wait, and is not to use these models meanwhile. Within another recorded step, and
+    under `nn.debug()`, it runs the step itself. Copies are recorded anew.
     """
 
     def __init__(self, step: Callable[..., Any]) -> None:
         self.step = step
         self._programs: dict[Any, _Known] = {}
-        self._lock = threading.RLock()
+        self._turn = Turn()
         self._names: Names | None = None
 
     def __reduce__(self) -> Any:
@@ -78,7 +80,7 @@ class Captured:
         arrays = _arrays(inputs)
         if Config.tape is not None or Config.debug:
             return [self._plain(arrays) for _ in range(times)][-1]
-        with self._lock:
+        with self._turn:
             known = self._recorded(_key(arrays), arrays)
             return known.filled(known.program.run(arrays, times))
 
@@ -99,7 +101,7 @@ class Captured:
         if Config.tape is not None or Config.debug:
             return self._plainly_over(names, arrays)
         batch = names.shape[1]
-        with self._lock:
+        with self._turn:
             key = ("over", batch, *_key([array[:0] for array in arrays]))
             known = self._recorded(key, arrays, batch)
             return known.filled(known.program.over(names, arrays))
@@ -107,7 +109,7 @@ class Captured:
     def program(self, *inputs: Any) -> Program:
         """The program for inputs of these shapes and types; recorded if there is none yet."""
         arrays = _arrays(inputs)
-        with self._lock:
+        with self._turn:
             return self._recorded(_key(arrays), arrays).program
 
     # --- without a program -------------------------------------------------------------------------------------------
@@ -147,7 +149,9 @@ class Captured:
                 )
             if batch is not None:
                 arrays = [np.resize(array, (batch, *array.shape[1:])) for array in arrays]
-            known = self._programs[key] = self._record(arrays, batch)
+            with alone():
+                known = self._programs[key] = self._record(arrays, batch)
+                begin()  # before another thread can move what the program uses
         return known
 
     def _record(self, arrays: Sequence[Array], batch: int | None) -> _Known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,18 +26,13 @@ from cartwheel.nn.variable import Parameter, raw, wrapped
 _Step = Callable[..., Any]
 
 
-#: One step is recorded at a time: models and optimizers have other numbers meanwhile.
-_ALONE = threading.RLock()
-
-
 def record(step: _Step, arrays: Sequence[Array], names: Names, sweep: bool = False) -> tuple[Program, Watch, Any]:
     """A step's program, what is to stay the same for it, and what the step returns, arrays in the place of Variables.
 
     `sweep` makes it one whose inputs are rows of larger arrays, others in each round. RuntimeError where the step can't
-    be recorded.
+    be recorded. To be called by one thread while no other runs programs: see `turns.py`.
     """
-    with _ALONE:
-        form, changed, left = _recorded(step, arrays, names)
+    form, changed, left = _recorded(step, arrays, names)
     dtype = float_type(form.tape, arrays)
     watch = _watched(form, changed, names, dtype)
     shape = mapped(form.result, raw)  # without the graph behind it
