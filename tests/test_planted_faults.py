@@ -36,9 +36,16 @@ FAULTS = [
     Fault(
         "programs run while another thread records",
         "nn/capture/turns.py",
-        "while _recorder not in (None, me):",
-        "while False:",
-        "nn/test_capture_review_2.py",
+        "if _recorder is not None and _recorder != me:",
+        "if False:",
+        "nn/test_capture_threads.py",
+    ),
+    Fault(
+        "a recording does not wait for programs that run",
+        "nn/capture/turns.py",
+        "if not _running:",
+        "if True:",
+        "nn/test_capture_threads.py",
     ),
     Fault(
         "another rotation in the generator",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import random
-import time
 from collections.abc import Callable
 from itertools import count
-from threading import Event, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -562,110 +560,6 @@ def test_first_weights_are_not_drawn_again() -> None:
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
-
-
-def test_calls_from_several_threads_are_made_one_after_the_other() -> None:
-    nn.seed(1)
-    model = nn.MLP((64, 64, 2), activation=F.tanh, in_size=4)
-    optimizer = optimizers.SGD(0.0).setup(model)
-    train, wrong = capture(lambda x: model(x)), []
-
-    def step(x: Any) -> Any:
-        loss = F.mean(model(x) ** 2)
-        model.cleargrads()
-        loss.backward()
-        optimizer.update()
-        return loss
-
-    counted = capture(step)
-    inputs = [np.full((64, 4), k, np.float32) for k in range(3)]
-    wanted = [train(x).data for x in inputs]
-
-    def go(k: int) -> None:
-        for _ in range(300):
-            if not np.array_equal(train(inputs[k]).data, wanted[k]):
-                wrong.append(k)
-            counted(inputs[k])
-
-    threads = [Thread(target=go, args=(k,)) for k in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-    assert optimizer.step == 900
-
-
-def test_programs_rest_while_another_thread_records() -> None:
-    nn.seed(1)
-    model = nn.MLP((8, 2), activation=F.tanh, in_size=4)
-    optimizer = optimizers.SGD(0.0).setup(model)
-    ask, recording = capture(lambda x: model(x)), Event()
-    x = np.ones((3, 4), np.float32)
-    wanted = [ask(x).data for _ in range(2)][-1]
-
-    def step(x: Any) -> Any:
-        recording.set()
-        time.sleep(0.05)
-        loss = F.mean(model(x) ** 2)
-        model.cleargrads()
-        loss.backward()
-        optimizer.update()
-        return loss
-
-    recorder = Thread(target=capture(step).program, args=(x,))
-    recorder.start()
-    recording.wait()
-    found = []
-    while recorder.is_alive():
-        found.append(ask(x).data)
-    assert found
-    assert all(np.array_equal(one, wanted) for one in found)
-
-
-def test_a_step_is_recorded_while_others_run_without_a_pause() -> None:
-    nn.seed(1)
-    models = [nn.MLP((8, 2), activation=F.tanh, in_size=4) for _ in range(3)]
-    x, ended = np.ones((3, 4), np.float32), Event()
-
-    def go(model: nn.Model) -> None:
-        ask = capture(lambda x: model(x))
-        while not ended.is_set():
-            ask(x)
-
-    threads = [Thread(target=go, args=(model,)) for model in models[1:]]
-    for thread in threads:
-        thread.start()
-    try:
-        for rows in range(1, 9):
-            x_of = np.ones((rows, 4), np.float32)
-            found = capture(lambda x: models[0](x))(x_of).data
-            np.testing.assert_allclose(found, models[0](x_of).data, rtol=1e-6)
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-
-
-def test_recordings_at_once_change_nothing() -> None:
-    model, optimizer, step = made(optimizers.Adam(0.1))
-    before, troubles = model.theta.copy(), []
-
-    def go() -> None:
-        for _ in range(5):
-            try:
-                capture(step).program(X, T)
-            except RuntimeError as trouble:
-                troubles.append(trouble)
-
-    threads = [Thread(target=go) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    np.testing.assert_array_equal(model.theta, before)
-    assert not troubles
-    assert optimizer.step == 0
 
 
 class Trainer:

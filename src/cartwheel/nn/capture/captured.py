@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
@@ -22,7 +23,7 @@ from cartwheel.nn.capture.names import Names
 from cartwheel.nn.capture.program import Program
 from cartwheel.nn.capture.recording import record
 from cartwheel.nn.capture.structures import mapped
-from cartwheel.nn.capture.turns import Turn, alone, begin
+from cartwheel.nn.capture.turns import side_by_side
 from cartwheel.nn.capture.watch import Watch
 from cartwheel.nn.config import Config
 from cartwheel.nn.functions.indexing import get_item
@@ -58,7 +59,7 @@ class Captured:
     def __init__(self, step: Callable[..., Any]) -> None:
         self.step = step
         self._programs: dict[Any, _Known] = {}
-        self._turn = Turn()
+        self._lock = threading.RLock()
         self._names: Names | None = None
 
     def __reduce__(self) -> Any:
@@ -80,9 +81,13 @@ class Captured:
         arrays = _arrays(inputs)
         if Config.tape is not None or Config.debug:
             return [self._plain(arrays) for _ in range(times)][-1]
-        with self._turn:
+
+        def run() -> Any:
             known = self._recorded(_key(arrays), arrays)
             return known.filled(known.program.run(arrays, times))
+
+        with self._lock:
+            return side_by_side(run)
 
     def over(self, indices: Any, *inputs: Any) -> Any:
         """A step for each row of `indices (K, B)`, on these rows of the inputs (N, ...), in one call.
@@ -101,16 +106,20 @@ class Captured:
         if Config.tape is not None or Config.debug:
             return self._plainly_over(names, arrays)
         batch = names.shape[1]
-        with self._turn:
+
+        def run() -> Any:
             key = ("over", batch, *_key([array[:0] for array in arrays]))
             known = self._recorded(key, arrays, batch)
             return known.filled(known.program.over(names, arrays))
 
+        with self._lock:
+            return side_by_side(run)
+
     def program(self, *inputs: Any) -> Program:
         """The program for inputs of these shapes and types; recorded if there is none yet."""
         arrays = _arrays(inputs)
-        with self._turn:
-            return self._recorded(_key(arrays), arrays).program
+        with self._lock:
+            return side_by_side(lambda: self._recorded(_key(arrays), arrays).program)
 
     # --- without a program -------------------------------------------------------------------------------------------
 
@@ -149,9 +158,7 @@ class Captured:
                 )
             if batch is not None:
                 arrays = [np.resize(array, (batch, *array.shape[1:])) for array in arrays]
-            with alone():
-                known = self._programs[key] = self._record(arrays, batch)
-                begin()  # before another thread can move what the program uses
+            known = self._programs[key] = self._record(arrays, batch)
         return known
 
     def _record(self, arrays: Sequence[Array], batch: int | None) -> _Known:

@@ -138,7 +138,8 @@ class Program:
     def run(self, inputs: Sequence[Array], times: int = 1) -> list[Array]:
         """All rows, so many times; the outputs of the last one, as copies.
 
-        IndexError where an index was out of range: the run ends there.
+        IndexError where an index was out of range: the run ends there. Call what `capture` gave where other threads may
+        record: that waits for them.
         """
         for place, array in zip(self._given, inputs, strict=True):
             place[...] = array
@@ -238,8 +239,7 @@ class Program:
 
         Rows that take minibatches take one of zeros.
         """
-        with alone():  # what other programs use has other numbers meanwhile
-            return self._profiled(times)
+        return alone(lambda: self._profiled(times))  # what other programs use has other numbers meanwhile
 
     def _profiled(self, times: int) -> list[tuple[str, float]]:
         kept = [array.copy() for array in (self.buffer, self.integers, *self.lasting)]

@@ -18,9 +18,10 @@ from cartwheel.nn.capture.others import LATER, nearby, other
 from cartwheel.nn.capture.program import Program
 from cartwheel.nn.capture.structures import mapped
 from cartwheel.nn.capture.tape import Tape
+from cartwheel.nn.capture.turns import alone
 from cartwheel.nn.capture.types import float_type
 from cartwheel.nn.capture.watch import Watch
-from cartwheel.nn.config import Config, using_config
+from cartwheel.nn.config import Config
 from cartwheel.nn.variable import Parameter, raw, wrapped
 
 _Step = Callable[..., Any]
@@ -30,9 +31,9 @@ def record(step: _Step, arrays: Sequence[Array], names: Names, sweep: bool = Fal
     """A step's program, what is to stay the same for it, and what the step returns, arrays in the place of Variables.
 
     `sweep` makes it one whose inputs are rows of larger arrays, others in each round. RuntimeError where the step can't
-    be recorded. To be called by one thread while no other runs programs: see `turns.py`.
+    be recorded.
     """
-    form, changed, left = _recorded(step, arrays, names)
+    form, changed, left = alone(lambda: _recorded(step, arrays, names))
     dtype = float_type(form.tape, arrays)
     watch = _watched(form, changed, names, dtype)
     shape = mapped(form.result, raw)  # without the graph behind it
@@ -79,10 +80,10 @@ class _Recorder:
         tape = self._tape = Tape(arrays, self._tape)
         for array in known:
             tape.last(array)
-        rng, drawn = Config.rng, global_draws()
+        rng, drawn, outer = Config.rng, global_draws(), Config.tape
         try:
-            with using_config("tape", tape):
-                returned = self.step(*map(wrapped, arrays))
+            Config.tape = tape
+            returned = self.step(*map(wrapped, arrays))
             _check(tape, rng)
         except Exception as problem:
             if tape.refused is not None and problem is not tape.refused:
@@ -92,6 +93,7 @@ class _Recorder:
             problem.add_note(f"This happened while nn.capture recorded {name}{how} in which Variables show no numbers")
             raise
         finally:
+            Config.tape = outer  # first of all: a signal may come while the rest is put back
             tape.left = {id(g): g for g in (raw(p.grad) for p in self.left)}
             tape.restore()
             self._drawn.append(global_draws() != drawn)
