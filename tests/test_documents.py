@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import os
 import re
 import shlex
@@ -27,7 +28,11 @@ from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli import main as command_line
 from cartwheel.envs.environment import find_environment
 from cartwheel.kernels.opcodes import OPCODES
+from cartwheel.policies.normalisation import Normalisation
+from cartwheel.policies.policy import Policy, build_network
+from cartwheel.policies.specification import MLP, Stochastic
 from cartwheel.settings import flag, range_text
+from cartwheel.spaces import Box, Discrete
 from cartwheel.storage.metrics import delete_result
 from cartwheel.training.settings import DEFAULT_STEPS, TrainSettings
 
@@ -353,18 +358,43 @@ def test_the_least_value_of_a_function_as_told(tmp_path: Path) -> None:
     assert run_program(program, tmp_path) == printed
 
 
-def test_a_run_folder_read_without_cartwheel(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_folder_read_without_cartwheel(place: Path) -> None:
     metrics, policy = blocks(ROOT / "docs" / "run-folder.md", "python")
     assert run_program(metrics, place).split()[0::2] == ["1", "2", "3"]
-    monkeypatch.chdir(place)
-    reference = cartwheel.load("runs/first")
-    actions = set()
-    for x in np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32):
-        names: dict[str, Any] = {"given": x}
-        exec(policy.replace("np.zeros(4, np.float32)", "given"), names)
-        assert names["action"] == reference.act(x)[0]
-        actions.add(int(names["action"]))
-    assert actions == {0, 1}
+    action, _ = cartwheel.load(place / "runs" / "first").act(np.zeros(4, np.float32))
+    assert run_program(policy, place) == f"{action}\n"
+
+
+ACTIONS = [
+    Discrete(3, start=2),
+    Box((2,), (-2.0, 0.0), (2.0, 5.0), "float32"),
+    Box((3,), (-math.inf, -1.0, -math.inf), (math.inf, math.inf, 0.0), "float32"),
+]
+
+
+@pytest.mark.parametrize("space", ACTIONS, ids=str)
+@pytest.mark.parametrize("kind", [MLP, Stochastic])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_policy_used_without_cartwheel(
+    kind: Any, activation: str, normalised: bool, space: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specification, seen = kind((8, 6), activation), Box((4,), (-9.0,) * 4, (9.0,) * 4, "float32")
+    if kind is MLP and not np.isfinite([*getattr(space, "low", ()), *getattr(space, "high", ())]).all():
+        pytest.skip("such a policy wants bounds")
+    rng = np.random.default_rng(0)
+    theta = rng.normal(size=build_network(specification, seen, space).size).astype(np.float32)
+    normalisation = Normalisation(rng.normal(size=4), rng.uniform(0.1, 9.0, 4)) if normalised else None
+    policy = Policy(specification, seen, space, theta, normalisation)
+    path = tmp_path / "runs" / "first" / "policy.safetensors"
+    path.parent.mkdir(parents=True)
+    cartwheel.save(policy, path)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "docs" / "run-folder.md", "python")[1], names)
+    arrays, content = names["read"](path)
+    for x in rng.normal(size=(50, 4)).astype(np.float32) * 3.0:
+        np.testing.assert_allclose(names["act"](arrays, content, x), policy.act(x)[0], rtol=1e-5, atol=1e-5)
 
 
 def test_the_settings_file_as_told(place: Path) -> None:
