@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import cartwheel
 from cartwheel.errors import UsageError
 from cartwheel.training import memory
-from cartwheel.training.memory import check_room, free_memory, size_text
+from cartwheel.training.memory import check_observations, check_parameters, check_room, free_memory, size_text
 
 
 def system(folder: Path, **files: str) -> tuple[Path, Path]:
@@ -58,3 +60,30 @@ def test_a_checkpoint_s_copies_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_sizes(count: float, text: str) -> None:
     assert size_text(count) == text
+
+
+def test_observations_and_parameters_that_have_no_room_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 4000)
+    check_observations("Big-v0", 10, 100)
+    with pytest.raises(UsageError, match=r"an observation of Big-v0 takes 40 bytes, as 10 numbers, and 101 of them"):
+        check_observations("Big-v0", 10, 101)
+    check_parameters(125)
+    with pytest.raises(UsageError, match=r"a network of 126 parameters takes 4.03 kB while it learns; 4 kB of memory"):
+        check_parameters(126)
+
+
+@pytest.mark.parametrize(
+    ("free", "what", "options"),
+    [
+        (1000, "64 of them are in memory at a time", {"algorithm": "genetic"}),
+        (10_000, "a network of 4,610 parameters", {"algorithm": "genetic", "hidden": (64, 64)}),
+        (1_000_000, "81,920 of them are in memory", {"algorithm": "ppo", "lanes": 8, "stretch": 5120}),
+    ],
+)
+def test_a_run_that_has_no_room_is_refused_before_it_begins(
+    free: int, what: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    with pytest.raises(UsageError, match=what):
+        cartwheel.train("CartPole-v1", steps=100_000, runs=tmp_path / "runs", hooks=[], **options)
+    assert not (tmp_path / "runs").exists()

@@ -23,6 +23,7 @@ from cartwheel.errors import EnvironmentFault, StorageError, UsageError
 from cartwheel.experience.records import Experience, Request
 from cartwheel.storage.metrics import delete_result
 from cartwheel.storage.run import Run
+from cartwheel.training import memory
 from cartwheel.training import trainer as trainer_module
 from cartwheel.training.hooks import Hook, Outcome, Plan
 from cartwheel.training.interrupt import Interrupted, Stop
@@ -692,6 +693,20 @@ def test_a_budget_that_is_used_up_at_once_still_has_a_generation(tmp_path: Path)
     assert run.result["generations"] == 1
 
 
+@pytest.mark.parametrize("how", ["deleted", "another's", "its own"])
+def test_a_run_that_goes_on_without_its_rows_says_so(how: str, tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("other", 2)):
+        train(tmp_path, name, generations=3, seed=seed)
+    run, other = Run.open("one", tmp_path), Run.open("other", tmp_path)
+    if how == "deleted":
+        run.metrics_path.unlink()
+    elif how == "another's":
+        shutil.copy(other.metrics_path, run.metrics_path)
+    log = Log()
+    cartwheel.resume(run, hooks=[log], generations=4)
+    assert any("has lost rows of this run" in note for note in log.notes) == (how != "its own")
+
+
 def test_a_resumed_run_wants_a_budget_that_leaves_something_to_do(tmp_path: Path) -> None:
     child(tmp_path, signal.SIGKILL, 4, "often")
     run = Run.open("killed", tmp_path)
@@ -703,11 +718,19 @@ def test_a_resumed_run_wants_a_budget_that_leaves_something_to_do(tmp_path: Path
     assert run.result is not None
 
 
-def test_a_network_that_does_not_fit_the_memory_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not enough memory"):
-        cartwheel.train(
-            "CartPole-v1", runs=tmp_path / "runs", hooks=[], **{**GENETIC, "hidden": (65_536,) * 2, "population": 10**6}
-        )
+@pytest.mark.parametrize(
+    ("what", "large"),
+    [
+        ("a network of 4,295,491,586 parameters takes 137 GB", {"hidden": (65_536,) * 2}),
+        ("not enough memory", {"hidden": (65_536,), "population": 10**6}),
+    ],
+)
+def test_what_does_not_fit_the_memory_is_one_line_and_nothing_is_written(
+    what: str, large: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 100 * 10**9)
+    with pytest.raises(UsageError, match=what):
+        cartwheel.train("CartPole-v1", runs=tmp_path / "runs", hooks=[], **{**GENETIC, **large})
     assert not (tmp_path / "runs").exists()
 
 

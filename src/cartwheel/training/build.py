@@ -19,7 +19,7 @@ from cartwheel.training.executors import Executor, make_crew, make_executor, pac
 from cartwheel.training.general import check_general
 from cartwheel.training.hooks import Hook
 from cartwheel.training.interrupt import Interrupted, Interrupts
-from cartwheel.training.memory import check_room
+from cartwheel.training.memory import FEWEST, check_observations, check_parameters, check_room
 from cartwheel.training.settings import TrainSettings
 from cartwheel.training.trainer import Trainer
 
@@ -48,6 +48,7 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
     check_general(entry, settings)
     found = find_environment(environment, settings.env_args, settings.max_episode_steps)
     entry.check(found.observation_space, found.action_space)
+    check_observations(found.name, found.observation_size, FEWEST)
     specification = entry.specify(settings, algorithm_settings)
     rollout, warnings = make_rollout(found, specification, settings.native)
     if rollout.path != "native":
@@ -57,6 +58,7 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             *warnings,
             f"{found.name} names no time limit: episodes are cut at {found.limit:,} steps (--max-episode-steps)",
         ]
+    check_parameters(rollout.network.size)
     try:
         algorithm = entry.algorithm(algorithm_settings, rollout.network, settings.seed)
     except MemoryError:
@@ -65,6 +67,8 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             "take a smaller network or population"
         ) from None
     check_room(entry.name, algorithm.room)
+    if algorithm.lanes:
+        check_observations(found.name, found.observation_size, 2 * algorithm.lanes * algorithm.settings.stretch)
     warnings = [*warnings, *_annealed(settings, algorithm_settings)]
     whole = getattr(algorithm, "to_end", False)  # its stretches may be shorter
     if (

@@ -9,6 +9,12 @@ from cartwheel.errors import UsageError
 # A checkpoint needs what is kept three times more for a moment: the state is a copy, and so are the file's bytes.
 _COPIES = 4
 
+# As long as a network's parameters: the two moments of Adam, the gradient, the best policy, a checkpoint of these.
+_VECTORS = 8
+
+#: Observations that are in memory at a time whatever the algorithm: those of episodes side by side, and what comes next.
+FEWEST = 64
+
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -19,6 +25,26 @@ def check_room(name: str, room: int) -> None:
         raise UsageError(
             f"{name} keeps up to {size_text(room)} of steps, and {_COPIES} times that while a checkpoint is written; "
             f"{size_text(free)} of memory are free: lower --capacity"
+        )
+
+
+def check_observations(name: str, numbers: int, kept: int) -> None:
+    """UsageError where `kept` observations of the environment `name`, `numbers` each, do not fit."""
+    free, one = free_memory(), 4 * numbers
+    if free is not None and one * kept > free:
+        raise UsageError(
+            f"an observation of {name} takes {size_text(one)}, as {numbers:,} numbers, and {kept:,} of them are in "
+            f"memory at a time; {size_text(free)} are free: have the environment show less"
+        )
+
+
+def check_parameters(count: int) -> None:
+    """UsageError where a network of so many parameters does not fit: its vector, gradients, memories, copies."""
+    free, room = free_memory(), 4 * count * _VECTORS
+    if free is not None and room > free:
+        raise UsageError(
+            f"a network of {count:,} parameters takes {size_text(room)} while it learns; {size_text(free)} of memory "
+            "are free: take a smaller one, or an environment that shows less"
         )
 
 
