@@ -19,6 +19,7 @@ KNOWN = ["CartPole-v1", "Pendulum-v1", "Acrobot-v1"]
         ("x", KNOWN, "known are: Acrobot-v1, CartPole-v1, Pendulum-v1"),
         ("", ["b", "a"], "known are: a, b"),
         ("x", [], "none is known"),
+        ("x", [f"{k:02}" for k in range(31)], f"known are: {', '.join(f'{k:02}' for k in range(30))} and 1 more"),
         ("abc", iter(["abd", "xyz"]), "did you mean 'abd'?"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import gymnasium
@@ -98,6 +99,21 @@ def test_watching_in_a_window_is_the_same_episode(monkeypatch: pytest.MonkeyPatc
     assert watched == plain
     with pytest.raises(UsageError, match="not both"):
         play(CARTPOLE, ALWAYS_RIGHT, 0, watch=True, frames=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have screens by other means")
+def test_watching_wants_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UsageError, match="no window can be opened"):
+        play(CARTPOLE, ALWAYS_RIGHT, 0, watch=True)
+
+    class Shown(Line):
+        def __init__(self, render_mode: str | None = None) -> None:
+            super().__init__()
+
+    found = find_environment(Shown)  # may show itself by other means
+    assert play(found, linear([[0, 0], [0, 0]], [0, 1], found), 0, watch=True).length == 5
 
 
 class Line(gymnasium.Env[Any, Any]):

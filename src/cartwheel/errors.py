@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: How many names an error lists.
+_MOST_NAMES = 30
+
 
 class CartwheelError(Exception):
     """Base of every error that Cartwheel raises on purpose. Its text is one line, fit to be shown as it is."""
@@ -55,4 +58,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         near = [other for other in names if other.lower() == name.lower()]
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"known are: {', '.join(names)}" if names else "none is known"
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return f"known are: {', '.join(names[:_MOST_NAMES])}{more}" if names else "none is known"

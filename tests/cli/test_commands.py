@@ -151,17 +151,26 @@ def test_resume_takes_a_larger_budget_and_ends_as_one_run(cartwheel):
     assert cartwheel("runs parts --digest").out == cartwheel("runs whole --digest").out
 
 
+@pytest.mark.parametrize("algorithm", ["genetic", "ppo"])
 @pytest.mark.parametrize(
-    ("statement", "missing"),
+    ("statement", "lost"),
     [
-        (None, "3 rows up to generation 3"),
-        ("DELETE FROM generations WHERE generation < 3", "2 rows up to generation 2"),
-        ("DELETE FROM generations WHERE generation = 3", "1 row up to generation 3"),
+        (None, "3 rows of 3 are gone; the run's curves and digest lack them"),
+        ("DELETE FROM generations WHERE generation < 3", "2 rows of 3 are gone; the run's curves and digest lack them"),
+        ("DELETE FROM generations WHERE generation = 3", "1 row of 3 are gone; the run's curves and digest lack them"),
+        (
+            "UPDATE generations SET best = -1",
+            "these are not the rows of this run; its curves and digest are not, either",
+        ),
     ],
 )
-def test_resume_says_which_rows_are_gone(cartwheel, statement, missing):
+def test_resume_says_which_rows_are_gone(cartwheel, algorithm, statement, lost):
     """A checkpoint is never newer than its rows, so that somebody else must have taken them."""
-    assert cartwheel(f"train CartPole-v1 {TINY.replace('2', '3')} --name parts --quiet").status == 0
+    options = {
+        "genetic": "--algorithm genetic --population 8 --generations",
+        "ppo": "--algorithm ppo --lanes 1 --stretch 8 --minibatches 1 --interval 8 --no-early-stop --generations",
+    }[algorithm]
+    assert cartwheel(f"train CartPole-v1 {options} 3 --name parts --quiet").status == 0
     file = Path("runs/parts/metrics.sqlite")
     if statement is None:
         file.unlink()
@@ -170,7 +179,7 @@ def test_resume_says_which_rows_are_gone(cartwheel, statement, missing):
             metrics.execute(statement)
     status, out, err = cartwheel("resume parts --generations 4")
     assert (status, err) == (0, "")
-    assert out.splitlines()[0] == f"warning: {file}: {missing} are gone; the run's curves and digest lack them"
+    assert out.splitlines()[0] == f"warning: {file}: {lost}"
     assert 4 in package.Run.open("parts").metrics["generation"]
 
 
@@ -385,6 +394,7 @@ def test_name_that_is_taken(cartwheel):
         ({"environment": True}, "environment: expected an id, got True; give it yourself"),
         ({"environment": 3}, "environment: expected an id, got 3; give it yourself"),
         ({"environment": []}, "environment: expected an id, got []; give it yourself"),
+        ({"environment": "GymV21Environment-v0"}, "environment: GymV21Environment-v0 stands for another one"),
         ({"max_episode_steps": "x"}, "max_episode_steps: expected a whole number, got 'x'"),
         ({"max_episode_steps": {}}, "max_episode_steps: expected a whole number, got {}"),
         ({"max_episode_steps": 0}, "max_episode_steps: expected at least 1 and at most 1,000,000,000, got 0"),

@@ -428,3 +428,7 @@ def test_actions_as_columns(space: Any, action: Any, column: list[float]) -> Non
     got = action_from_space(space, action)
     assert got.tolist() == column
     assert got.dtype == np.float32
+
+
+def test_nobody_looks_while_it_trains() -> None:
+    assert error_of("CartPole-v1", {"render_mode": "human"}).startswith("render_mode is no argument of the environment")

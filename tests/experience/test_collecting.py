@@ -158,6 +158,17 @@ def test_what_is_forgotten_of_the_past_is_no_part_of_the_state(monkeypatch: pyte
     assert_same_state(often, seldom)
 
 
+def test_many_short_stretches_are_put_together_in_time() -> None:
+    """Each takes some memory beside its actions, so that a million of single steps would not be small."""
+    one = collector("CartPole-v1", MLP((8,)))
+    found = one(request(one, 0)).transitions
+    past = history.History(LANES, 1)
+    single = replace(found, action=found.action[:1, :1], taken=found.taken[:1])
+    for _ in range(5000):
+        past.add(single)
+    assert past.full
+
+
 def test_exploration_is_as_likely_as_it_is_said() -> None:
     """Against the greedy actions, which the same network takes at epsilon 0: half of the draws are the greedy one."""
     made, steps = collector("CartPole-v1", MLP((8,)), lanes=8, limit=1), 2_000

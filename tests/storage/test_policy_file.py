@@ -11,7 +11,7 @@ import pytest
 from storage_faults import begin, end, flipped
 
 from cartwheel import spaces
-from cartwheel.errors import StorageError
+from cartwheel.errors import StorageError, UsageError
 from cartwheel.policies.normalisation import Normalisation
 from cartwheel.policies.policy import Policy, build_network
 from cartwheel.policies.specification import MLP, Recurrent, Stacked
@@ -205,6 +205,16 @@ def test_the_words_of_a_normalisation_that_lacks_a_half(tmp_path):
     (tmp_path / "p").write_bytes(UNUSABLE["shift without scale"])
     with pytest.raises(StorageError, match="expected the arrays theta, or theta, shift and scale, got shift, theta"):
         load(tmp_path / "p")
+
+
+def test_what_is_no_path_or_no_policy_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match="expected the path of a policy, got None"):
+        load(None)
+    with pytest.raises(UsageError, match="expected a policy to save, got 3"):
+        save(3, tmp_path / "p")
+    with pytest.raises(UsageError, match="about: expected a mapping, got 3"):
+        save(policy(), tmp_path / "p", about=3)
+    assert not (tmp_path / "p").exists()
 
 
 def test_a_checkpoint_is_no_policy(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ import cartwheel
 from cartwheel.algorithms.base import Best
 from cartwheel.experience.records import Experience, Request
 from cartwheel.seeds import Purpose, episode_seeds
-from cartwheel.training.judging import GLANCE_EPISODES, MOST_LOOKED, VALIDATION_EPISODES, Judge
+from cartwheel.training.hooks import Hook
+from cartwheel.training.judging import GLANCE_EPISODES, MOST_LOOKED, VALIDATION_EPISODES, Judge, Validation
 
 SEED, THRESHOLD, LENGTH = 7, 10.0, 3
 USUAL = tuple(episode_seeds(SEED, Purpose.VALIDATION, count=VALIDATION_EPISODES).tolist())
@@ -142,3 +145,28 @@ def test_looks_are_in_proportion_to_training(tmp_path: Any) -> None:
     assert looked[0]
     assert not looked[1:10].any()
     assert looked[10:].any()
+
+
+def test_that_a_policy_was_lucky_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    looks: list[Validation] = []
+
+    class Listener(Hook):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    def denied(judge: Judge, validation: Validation) -> Validation:
+        looks.append(validation)
+        return replace(validation, confirmed=False)
+
+    monkeypatch.setattr(Judge, "_confirmed", denied)
+    options = {"generations": 4, "population": 8, "solved_at": 5.0}
+    cartwheel.train("CartPole-v1", algorithm="genetic", name="x", runs=tmp_path, hooks=[Listener()], **options)
+    assert len(looks) > 1
+    assert notes == ["reached in the validation episodes, but not in as many fresh ones: the run goes on"]
+
+
+def test_a_threshold_may_be_a_number_of_numpy() -> None:
+    verdict = made(Luck(), threshold=np.float64(THRESHOLD)).judge(best(12.0, 9.0))
+    assert verdict is not None
+    assert verdict.confirmed is False

@@ -294,6 +294,7 @@ GOOD: dict[str, Any] = {"x0": [0.0, 0.0], "sigma": 1.0}
         ({"seed": -1}, "seed: expected at least 0, got -1"),
         ({"batched": 1}, "batched: expected"),
         ({"algorithm": "cmaes"}, "unknown algorithm 'cmaes'; did you mean 'cma-es'?"),
+        ({"algorithm": 3}, "algorithm: expected a text, got 3"),
         ({"algorithm": "neat"}, "neat evolves networks"),
         ({"restarts": "pop"}, "--restarts: expected one of none, ipop, bipop, got 'pop'"),
         ({"popsize": 5}, "unknown option 'popsize'"),
@@ -303,6 +304,11 @@ def test_what_can_not_be_done_is_one_line(bad: dict[str, Any], said: str) -> Non
     with pytest.raises(cartwheel.UsageError, match=said) as caught:
         cartwheel.minimize(sphere, **{**GOOD, **bad})
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_function_is_one_line() -> None:
+    with pytest.raises(cartwheel.UsageError, match="f: expected a function of a vector, got 3"):
+        cartwheel.minimize(3, **GOOD)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, StopIteration])

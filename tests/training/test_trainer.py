@@ -693,20 +693,6 @@ def test_a_budget_that_is_used_up_at_once_still_has_a_generation(tmp_path: Path)
     assert run.result["generations"] == 1
 
 
-@pytest.mark.parametrize("how", ["deleted", "another's", "its own"])
-def test_a_run_that_goes_on_without_its_rows_says_so(how: str, tmp_path: Path) -> None:
-    for name, seed in (("one", 1), ("other", 2)):
-        train(tmp_path, name, generations=3, seed=seed)
-    run, other = Run.open("one", tmp_path), Run.open("other", tmp_path)
-    if how == "deleted":
-        run.metrics_path.unlink()
-    elif how == "another's":
-        shutil.copy(other.metrics_path, run.metrics_path)
-    log = Log()
-    cartwheel.resume(run, hooks=[log], generations=4)
-    assert any("has lost rows of this run" in note for note in log.notes) == (how != "its own")
-
-
 def test_a_resumed_run_wants_a_budget_that_leaves_something_to_do(tmp_path: Path) -> None:
     child(tmp_path, signal.SIGKILL, 4, "often")
     run = Run.open("killed", tmp_path)

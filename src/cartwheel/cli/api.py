@@ -17,7 +17,7 @@ from cartwheel.algorithms.registry import ALGORITHMS
 from cartwheel.cli.arguments import checked_arguments
 from cartwheel.cli.layers import Layers, config_of, resolved_settings
 from cartwheel.cli.subject import beside, environment_of, sampled, subject, trusted
-from cartwheel.cli.unfinished import check_unfinished, kept_versions, warn_of_missing_rows
+from cartwheel.cli.unfinished import check_unfinished, kept_versions, warn_of_lost_rows
 from cartwheel.errors import UsageError
 from cartwheel.experience.statistics import Summary, summarise
 from cartwheel.settings import FromFile, flag
@@ -233,8 +233,7 @@ def _train(
     with trainer(job, run, hooks) as training:
         if config is not None:
             training.load()
-            if not job.entry.by_steps:  # a row for each generation
-                warn_of_missing_rows(run, training.generation, hooks)
+            warn_of_lost_rows(run, training, hooks)
             if larger and job.settings.budget.fraction(training.generation, training.steps, training.seconds) >= 1.0:
                 done = f"{training.generation} generations, {training.steps:,} steps"
                 raise UsageError(f"{run.name} has done {done}; give it a larger budget")

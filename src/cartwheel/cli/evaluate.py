@@ -54,6 +54,8 @@ def as_data(result: Evaluation) -> dict[str, object]:
 def as_text(result: Evaluation) -> str:
     """An evaluation as lines for people."""
     lengths = result.lengths
+    if result.episodes == 1:
+        return f"return              {result.mean:,.2f}  (1 episode, of {lengths[0]:,} steps)"
     return "\n".join(
         [
             f"mean return         {result.mean:,.2f}  ({result.episodes:,} episodes)",

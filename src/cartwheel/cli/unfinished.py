@@ -12,6 +12,7 @@ from cartwheel.training.settings import TrainSettings
 if TYPE_CHECKING:
     from cartwheel.storage.run import Run
     from cartwheel.training.hooks import Hook
+    from cartwheel.training.trainer import Trainer
 
 
 def check_unfinished(run: Run, settings: TrainSettings) -> None:
@@ -21,7 +22,10 @@ def check_unfinished(run: Run, settings: TrainSettings) -> None:
         return
     page = "" if run.report_path.exists() else f"; `cartwheel report {run.name}` writes its page"
     if result["stop"] == "solved":
-        raise UsageError(f"{run.name} is finished: it was solved after {result['generations']} generations{page}")
+        raise UsageError(
+            f"{run.name} is finished: it was solved after {result['generations']} generations; train another one with "
+            f"--no-early-stop to go beyond that{page}"
+        )
     if result["stop"] != "budget":
         raise UsageError(f"{run.name} is finished: the search ended by itself, {result['stop']}{page}")
     used = settings.budget.fraction(int(result["generations"]), int(result["steps"]), float(result["seconds"]))
@@ -38,15 +42,18 @@ def kept_versions(run: Run, config: dict[str, Any], hooks: Sequence[Hook]) -> di
     return {**config, "versions": before or now}
 
 
-def warn_of_missing_rows(run: Run, generation: int, hooks: Sequence[Hook]) -> None:
-    """A warning where the metrics lack rows of the generations done, up to `generation`.
+def warn_of_lost_rows(run: Run, trainer: Trainer, hooks: Sequence[Hook]) -> None:
+    """A warning where the metrics are not those that the checkpoint goes on from.
 
-    Rows are written before the checkpoint, so that only somebody else can have taken them.
+    Rows are written before the checkpoint, so that only somebody else can have taken or changed them.
     """
-    rows = run.metrics.get("generation", ())
-    missing = set(range(1, generation + 1)) - {int(row) for row in rows}
-    for hook in hooks if missing else ():
-        hook.note(
-            f"warning: {run.metrics_path}: {counted(len(missing), 'row')} up to generation {max(missing):,} are gone; "
-            "the run's curves and digest lack them"
-        )
+    columns, wanted = run.metrics, trainer.rows
+    found = sum(generation <= trainer.generation for generation in columns.get("generation", ()))
+    if found < wanted:
+        lost = f"{counted(wanted - found, 'row')} of {wanted:,} are gone; the run's curves and digest lack them"
+    elif wanted and columns["best"][wanted - 1] != trainer.best_return:
+        lost = "these are not the rows of this run; its curves and digest are not, either"
+    else:
+        return
+    for hook in hooks:
+        hook.note(f"warning: {run.metrics_path}: {lost}")

@@ -59,11 +59,11 @@ def _repeats(environment: Environment, first: Any, second: Any) -> bool:
 def _episode(environment: Environment, made: Any, seed: int, actions: list[Any]) -> Iterator[bytes]:
     """What an episode gives, step by step, as checksums to be compared: an image is a large thing to keep."""
     observation = checked_reset(environment, made, seed)
-    yield sha256(np.ascontiguousarray(flat_observation(environment, observation, seed, 0))).digest()
+    yield sha256(flat_observation(environment, observation, seed, 0).tobytes()).digest()
     for step, action in enumerate(actions, start=1):
         observation, reward, terminated, truncated = checked_step(environment, made, action, seed, step)
-        seen = sha256(np.ascontiguousarray(flat_observation(environment, observation, seed, step)))
-        seen.update(np.array([reward, terminated, truncated], np.float64))
+        seen = sha256(flat_observation(environment, observation, seed, step).tobytes())
+        seen.update(np.array([reward, terminated, truncated], np.float64).tobytes())
         yield seen.digest()
         if terminated or truncated:
             return

@@ -90,6 +90,10 @@ def find_environment(
         )
     if "max_episode_steps" in arguments:
         raise UsageError("max_episode_steps is no argument of the environment; give --max-episode-steps")
+    if "render_mode" in arguments:
+        raise UsageError(
+            "render_mode is no argument of the environment: training draws nothing, `cartwheel render` does"
+        )
     if max_episode_steps is not None and max_episode_steps < 1:
         raise UsageError(f"--max-episode-steps: expected at least 1, got {max_episode_steps}")
     made = _make(name, factory or spec, arguments)

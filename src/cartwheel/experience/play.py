@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,11 +54,21 @@ def play(
         raise UsageError(f"expected limit and every to be at least 1, got {limit} and {every}")
     if frames and watch:
         raise UsageError("an episode is either watched in a window or taken in pictures, not both")
+    if watch:
+        _check_screen(environment)
     made, camera = _drawing(environment, every) if frames else _plain(environment, watch)
     try:
         return _Stage(environment, made, camera).play(policy, seed, limit or environment.limit, rng)
     finally:
         close(made)
+
+
+def _check_screen(environment: Environment) -> None:
+    """UsageError where a window of Gymnasium's own environments would be on no screen, and nobody would hear of it."""
+    asked = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
+    own = str(getattr(environment.spec, "entry_point", "")).startswith("gymnasium.envs.")
+    if sys.platform == "linux" and own and not asked:
+        raise UsageError("no window can be opened: there is no screen (DISPLAY is not set); --to writes a picture")
 
 
 @dataclass

@@ -44,7 +44,8 @@ STEPS = Lines(
     merged="A point is {} rows of the metrics, the mean of their means and the best of their looks",
     about=(
         "Training episodes are those that ended since the row before. A look is at a few validation episodes, and at "
-        "all of them where these came out better than any policy before."
+        "all of them where these came out better than any policy before, or solved it. Rows are without one where "
+        "looks would take far more steps than training."
     ),
     none="There is no row of metrics yet, so there is no curve.",
 )

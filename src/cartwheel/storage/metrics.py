@@ -67,15 +67,6 @@ class MetricsWriter:
         with self._changing() as connection:
             connection.execute("DELETE FROM generations WHERE generation > ?", (generation,))
 
-    def value(self, name: str, number: int) -> float | None:
-        """What the row of this number, from 1 on, in order of generations, has as a metric; None if nothing."""
-        if name not in self._names.values():
-            return None
-        query = f'SELECT "{name}" FROM generations ORDER BY generation LIMIT 1 OFFSET ?'
-        with database_errors(self.path):
-            found = self._connection.execute(query, (number - 1,)).fetchone()
-        return found and found[0]
-
     def close(self) -> None:
         """Write what is left and leave one plain file."""
         try:

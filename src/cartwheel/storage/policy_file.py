@@ -25,8 +25,13 @@ def save(policy: Policy, path: str | PathLike[str], about: Mapping[str, Any] | N
     """Write a policy to the file `path`, atomically, and return the path.
 
     `about` is plain data that travels with it, such as the environment's id and the figures of a test; `read_about`
-    gives it back. Raises StorageError where the file can't be written or `about` can't be stored.
+    gives it back. Raises StorageError where the file can't be written or `about` can't be stored, UsageError for what
+    is no policy.
     """
+    if not isinstance(policy, Policy):
+        raise UsageError(f"expected a policy to save, got {one_line(repr(policy))}")
+    if not isinstance(about, Mapping | None):
+        raise UsageError(f"about: expected a mapping, got {one_line(repr(about))}")
     metadata = {
         "kind": "policy",
         "specification": specification.to_data(policy.specification),
@@ -61,6 +66,8 @@ def read_about(path: str | PathLike[str]) -> dict[str, Any]:
 
 
 def _file(path: str | PathLike[str]) -> Path:
+    if not isinstance(path, (str, PathLike)):
+        raise UsageError(f"expected the path of a policy, got {one_line(repr(path))}")
     return Path(path) / POLICY_FILE if Path(path).is_dir() else Path(path)
 
 

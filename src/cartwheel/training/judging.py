@@ -109,7 +109,7 @@ class Judge:
 
     def _reached(self, value: float) -> bool:
         """Whether a mean return reaches the threshold, if the run may end by that."""
-        return self.early_stop and self.threshold is not None and value >= self.threshold
+        return self.early_stop and self.threshold is not None and bool(value >= self.threshold)
 
     def validate(self, best: Best, episodes: int = VALIDATION_EPISODES) -> Validation:
         """What so many of the validation episodes say of a policy."""
@@ -160,6 +160,6 @@ class Judge:
     def restore(self, own: Mapping[str, Any]) -> None:
         """Go on from the run's part of a state."""
         self.steps, self.solved = int(own["validation_steps"]), bool(own["solved"])
-        self.confirmations = int(own.get("confirmations", 0))  # none, where none were asked for yet
+        self.confirmations = int(own["confirmations"])
         self.champion = next(iter(bests_in(own, "champion")), None)
         self._judged = own["judged"]

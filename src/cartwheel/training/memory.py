@@ -12,7 +12,7 @@ _COPIES = 4
 # As long as a network's parameters: the two moments of Adam, the gradient, the best policy, a checkpoint of these.
 _VECTORS = 8
 
-#: Observations that are in memory at a time whatever the algorithm: those of episodes side by side, and what comes next.
+#: Observations that are in memory at a time whatever the algorithm: of episodes side by side, and what comes next.
 FEWEST = 64
 
 _CGROUP = Path("/sys/fs/cgroup")

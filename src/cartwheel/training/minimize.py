@@ -95,7 +95,9 @@ def minimize(
     out of its range, an `f` that returns no number, or not one for each row. What `f` itself raises, KeyboardInterrupt
     included, goes through.
     """
-    entry = ALGORITHMS[algorithm]
+    if not callable(f):
+        raise UsageError(f"f: expected a function of a vector, got {one_line(repr(f))}")
+    entry = ALGORITHMS[checked("algorithm", algorithm, str)]
     if entry.by_steps:
         raise UsageError(f"{algorithm} learns from the steps of an environment; a function wants a search, cma-es say")
     limit: int = checked("max_evaluations", max_evaluations, int, {"minimum": 1})

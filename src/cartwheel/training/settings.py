@@ -69,7 +69,7 @@ class TrainSettings:
     )
     interval: int = option(
         5_000,
-        "learning from single steps: steps between two rows of metrics, each with a look at the greedy policy",
+        "learning from single steps: steps between two rows of metrics, most with a look at the greedy policy",
         minimum=1,
     )
     activation: str = option("relu", "activation of the hidden layers", choices=("relu", "tanh", "identity"))

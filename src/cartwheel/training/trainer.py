@@ -77,7 +77,7 @@ class Trainer:
         self._moments = Moments.none(rollout.network.inputs) if normalise else None
         self.generation = self.steps = 0
         self.best_return = -np.inf
-        self._rows = 0  # of metrics that were due
+        self.rows = 0  # of metrics that were due
         self._figures = Figures()  # of the generations since the last row
         self._latest: list[Best] = []  # the last row's, the best first
         self._chosen: Best | None = None  # at the end
@@ -101,7 +101,6 @@ class Trainer:
             # A row at the end of a budget that has been raised since is none: its figures go on.
             going_on = not self._ended and not self._figures.empty
             metrics.drop_after(self.generation - going_on)
-            self._look_at_rows(metrics)
             delete_result(metrics)
             self._tell_start()
             try:
@@ -175,7 +174,7 @@ class Trainer:
         if due:
             self.best_return = best
             self._figures = Figures()
-            self._rows += 1
+            self.rows += 1
         if validation is not None:
             self.judge.note(validation)
         return {
@@ -315,7 +314,7 @@ class Trainer:
             "steps": self.steps,
             "seconds": self.seconds,
             "best_return": float(self.best_return),
-            "rows": self._rows,
+            "rows": self.rows,
             **entries("latest", self._latest),
             **self.judge.state(),
             **self._figures.state(),
@@ -353,15 +352,6 @@ class Trainer:
         }
         save(policy, self.run.policy_path, about=about)
 
-    def _look_at_rows(self, metrics: MetricsWriter) -> None:
-        """Say so where the rows of metrics are not those that the checkpoint goes on from."""
-        if self._rows and metrics.value("best", self._rows) != self.best_return:
-            for hook in self.hooks:
-                hook.note(
-                    f"warning: {self.run.metrics_path.name} has lost rows of this run, or is that of another one: "
-                    "training goes on as it would, but its history and report don't tell all"
-                )
-
     def load(self) -> None:
         """Go on from the last checkpoint, or from the beginning; StorageError where it does not fit the settings."""
         if self._loaded:
@@ -379,9 +369,8 @@ class Trainer:
             try:
                 self._take(state)
             except (IndexError, KeyError, TypeError, ValueError) as problem:
-                raise StorageError(
-                    f"the checkpoint of {self.run.name} does not fit its settings: {one_line(problem)}"
-                ) from None
+                why = f"it has no {problem}" if isinstance(problem, KeyError) else one_line(problem)
+                raise StorageError(f"the checkpoint of {self.run.name} does not fit its settings: {why}") from None
 
     def _take(self, state: Mapping[str, Any]) -> None:
         own = part(state, "run/")
@@ -389,7 +378,7 @@ class Trainer:
             raise ValueError(f"expected the seed {own['seed']}, got {self.algorithm.seed}")
         self.generation, self.steps = int(own["generation"]), int(own["steps"])
         self._seconds_before = float(own["seconds"])
-        self.best_return, self._rows = float(own["best_return"]), int(own["rows"])
+        self.best_return, self.rows = float(own["best_return"]), int(own["rows"])
         self._latest = bests_in(own, "latest")
         self.judge.restore(own)
         self._figures.restore(own)
