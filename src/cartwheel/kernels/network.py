@@ -148,7 +148,7 @@ def bounded(x: Any, squashed: bool, low: float, high: float) -> Any:
     return np.float32(low if y < low else y)
 
 
-@compiled()
+@compiled(merged=True)
 def forward(
     lanes: int,
     sizes: Any,
@@ -177,7 +177,7 @@ def forward(
     return 1
 
 
-@compiled()
+@compiled(merged=True)
 def decide(lanes: int, layers: Any, source: int, groups: Any, squashed: bool, low: Any, high: Any, action: Any) -> None:
     """Greedy actions (a, L) for the outputs layers[source] of the first `lanes` lanes."""
     if groups.shape[0] > 0:
