@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.records import Comparison, Contestant, Sample, Setting, benchmark, timed
 from cartwheel.experience.lanes import Actor, load
-from cartwheel.kernels.network import act
 from cartwheel.kernels.compile import compiled
+from cartwheel.kernels.network import act
 from cartwheel.policies.actions import action_head
 from cartwheel.policies.specification import MLP, Recurrent, Specification
 from cartwheel.spaces import Discrete
