@@ -151,6 +151,9 @@ def test_resume_takes_a_larger_budget_and_ends_as_one_run(cartwheel):
     assert cartwheel("runs parts --digest").out == cartwheel("runs whole --digest").out
 
 
+OTHERS = "these are not the rows of this run; its curves and digest are not, either"
+
+
 @pytest.mark.parametrize("algorithm", ["genetic", "ppo"])
 @pytest.mark.parametrize(
     ("statement", "lost"),
@@ -158,10 +161,8 @@ def test_resume_takes_a_larger_budget_and_ends_as_one_run(cartwheel):
         (None, "3 rows of 3 are gone; the run's curves and digest lack them"),
         ("DELETE FROM generations WHERE generation < 3", "2 rows of 3 are gone; the run's curves and digest lack them"),
         ("DELETE FROM generations WHERE generation = 3", "1 row of 3 are gone; the run's curves and digest lack them"),
-        (
-            "UPDATE generations SET best = -1",
-            "these are not the rows of this run; its curves and digest are not, either",
-        ),
+        ("UPDATE generations SET best = -1", OTHERS),
+        ("ALTER TABLE generations DROP COLUMN best", OTHERS),
     ],
 )
 def test_resume_says_which_rows_are_gone(cartwheel, algorithm, statement, lost):

@@ -87,3 +87,12 @@ def test_a_run_that_has_no_room_is_refused_before_it_begins(
     with pytest.raises(UsageError, match=what):
         cartwheel.train("CartPole-v1", steps=100_000, runs=tmp_path / "runs", hooks=[], **options)
     assert not (tmp_path / "runs").exists()
+
+
+def test_episodes_that_may_be_shorter_are_not_refused_for_their_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 1_000_000)
+    options = {"lanes": 8, "stretch": 5120, "generations": 1}
+    run = cartwheel.train("CartPole-v1", algorithm="reinforce", name="x", runs=tmp_path, hooks=[], **options)
+    assert run.result is not None

@@ -51,7 +51,7 @@ def warn_of_lost_rows(run: Run, trainer: Trainer, hooks: Sequence[Hook]) -> None
     found = sum(generation <= trainer.generation for generation in columns.get("generation", ()))
     if found < wanted:
         lost = f"{counted(wanted - found, 'row')} of {wanted:,} are gone; the run's curves and digest lack them"
-    elif wanted and columns["best"][wanted - 1] != trainer.best_return:
+    elif wanted and ("best" not in columns or columns["best"][wanted - 1] != trainer.best_return):
         lost = "these are not the rows of this run; its curves and digest are not, either"
     else:
         return

@@ -108,6 +108,7 @@ def _layer_by_units(
             _bend(part(pointer(numbers), row * numbers.shape[1] + target, outputs))
 
 
+# No part of its caller, as `forward` is: that would slow the other way down, and its own calls take microseconds.
 @compiled()
 def forward_by_units(lanes: int, sizes: Any, activation: int, numbers: Any, seen: int, layers: Any) -> None:
     """layers[1, :o] from layers[0, :d], for `lanes` lanes; a lane's row of numbers (L, S) begins with its theta.

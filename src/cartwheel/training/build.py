@@ -67,10 +67,10 @@ def prepare(entry: Entry, environment: str | Factory, settings: TrainSettings, a
             "take a smaller network or population"
         ) from None
     check_room(entry.name, algorithm.room)
-    if algorithm.lanes:
-        check_observations(found.name, found.observation_size, 2 * algorithm.lanes * algorithm.settings.stretch)
     warnings = [*warnings, *_annealed(settings, algorithm_settings)]
     whole = getattr(algorithm, "to_end", False)  # its stretches may be shorter
+    if algorithm.lanes and not whole:
+        check_observations(found.name, found.observation_size, 2 * algorithm.lanes * algorithm.settings.stretch)
     if (
         settings.steps is not None
         and entry.by_steps
